@@ -1,0 +1,211 @@
+"""Settings: `config.toml` with a sentence above every key, each key overridable by environment.
+
+`GATEWAY_<SECTION>__<KEY>` wins over the file. An unknown key or a wrong type is a `SettingsError` that names
+the key. Durations are seconds. Settings are read once, in the composition root, and passed on.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+ENV_PREFIX = "GATEWAY_"
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Delay = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+", strip_whitespace=True)]
+
+
+class SettingsError(Exception):
+    """A setting is unknown, missing or of the wrong type; the message is one line naming the key."""
+
+
+class Section(BaseModel):
+    """A `[section]` of the file: a key that it does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(Section):
+    """Where the gateway listens, and who may call it."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65_535)
+    allowed_hosts: list[str] = []
+    allowed_origins: list[str] = []
+    max_body_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+
+
+class DatabaseSettings(Section):
+    """Where the data lives."""
+
+    url: str = "sqlite:///./data/gateway.db"
+    data_folder: Path = Path("./data")
+
+
+class AuthSettings(Section):
+    """Who may do what."""
+
+    admin_token: SecretStr = SecretStr("")
+    user_access: Literal["open", "token"] = "open"
+    allow_open_on_network: bool = False
+
+    @field_validator("admin_token")
+    @classmethod
+    def _refuse_guessable_tokens(cls, token: SecretStr) -> SecretStr:
+        value = token.get_secret_value()
+        if value and (len(value) < 16 or value.lower().startswith(("changeme", "change-me", "your"))):
+            raise ValueError("is too easy to guess: use at least 16 random characters, or leave it empty")
+        return token
+
+
+class WahaServerSettings(Section):
+    """One WAHA server."""
+
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
+    url: HttpUrl
+    api_key: SecretStr = SecretStr("")
+    capacity: int = Field(default=100, ge=1, le=100_000)
+
+
+class WahaSettings(Section):
+    """How we talk to WAHA."""
+
+    timeout_seconds: float = Field(default=150, gt=0, le=3600, allow_inf_nan=False)
+    sweep_seconds: float = Field(default=10, gt=0, le=3600, allow_inf_nan=False)
+    servers: list[WahaServerSettings] = []
+
+    @field_validator("servers")
+    @classmethod
+    def _refuse_two_of_one_name(cls, servers: list[WahaServerSettings]) -> list[WahaServerSettings]:
+        names = [server.name for server in servers]
+        if len(set(names)) < len(names):
+            raise ValueError("two servers have the same name")
+        return servers
+
+
+class SessionsSettings(Section):
+    """How long a session lives without activity."""
+
+    expiry_days: float = Field(default=14, gt=0, le=365)
+
+
+class DispatchSettings(Section):
+    """How fast messages leave; the two delays only seed the database at first start."""
+
+    message_delay: Delay = 2
+    sender_switch_delay: Delay = 5
+    jitter: Delay = 0
+    max_attempts: int = Field(default=5, ge=1, le=100)
+    hold_seconds: Seconds = 0
+    lease_seconds: float = Field(default=5, ge=0.5, le=300)
+
+
+class PhoneSettings(Section):
+    """How phone numbers are read."""
+
+    default_region: str = Field(default="", pattern=r"^([A-Z]{2})?$")
+    strict: bool = False
+
+
+class MediaSettings(Section):
+    """What may be fetched from the addresses that users give us."""
+
+    max_bytes: int = Field(default=16 * 1024 * 1024, ge=1, le=48 * 1024 * 1024)
+    timeout_seconds: float = Field(default=30, gt=0, le=600)
+    allow_private_addresses: bool = False
+
+
+class LimitsSettings(Section):
+    """How much one request may ask for."""
+
+    recipients_per_campaign: int = Field(default=100_000, ge=1, le=10_000_000)
+
+
+class LoggingSettings(Section):
+    """What is written, and where."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    file: str = "./logs/whatsapp_backend.log"
+    format: Literal["json", "text"] = "json"
+
+
+class Settings(BaseSettings):
+    """All sections; frozen, so nothing changes them behind somebody's back."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    auth: AuthSettings = AuthSettings()
+    waha: WahaSettings = WahaSettings()
+    sessions: SessionsSettings = SessionsSettings()
+    dispatch: DispatchSettings = DispatchSettings()
+    phone: PhoneSettings = PhoneSettings()
+    media: MediaSettings = MediaSettings()
+    limits: LimitsSettings = LimitsSettings()
+    logging: LoggingSettings = LoggingSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then what the file said (given as init values)."""
+        return EnvSettingsSource(settings_cls), init_settings
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read `path`, or `config.toml` in the working directory where there is one, and the environment.
+
+    Raises:
+        SettingsError: the file cannot be read, or a key is unknown or of the wrong type.
+    """
+    values = _read_file(path) if path or Path("config.toml").exists() else {}
+    _refuse_unknown_environment(os.environ)
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_describe(error)) from None
+
+
+def _read_file(path: Path | None) -> dict[str, Any]:
+    path = path or Path("config.toml")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is not valid TOML ({error})") from None
+
+
+def _refuse_unknown_environment(environment: Mapping[str, str]) -> None:
+    """pydantic-settings passes over variables of unknown sections; a typo there should not go unnoticed."""
+    for name in environment:
+        if name.upper().startswith(ENV_PREFIX) and "__" in name:
+            section = name[len(ENV_PREFIX) :].split("__")[0].lower()
+            if section not in Settings.model_fields:
+                raise SettingsError(f"{name}: there is no section [{section}]")
+
+
+def _describe(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in first["loc"]) or "settings"
+    if first["type"] == "extra_forbidden":
+        return f"{key}: there is no such setting"
+    return f"{key}: {first['msg']}"
