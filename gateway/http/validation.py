@@ -1,0 +1,100 @@
+"""What FastAPI says about a wrong request, said in the gateway's own words: every field by its dotted path.
+
+Nothing of the request's values goes back to the caller: they may be huge, or secret.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from gateway.errors import FieldError, GatewayError, ValidationFailed
+
+MAX_ERRORS = 100
+"""So many wrong fields are listed in one answer; the rest are counted."""
+
+MAX_FIELD_LENGTH = 200
+MAX_MESSAGE_LENGTH = 300
+
+
+def validation_failed(exc: RequestValidationError) -> ValidationFailed:
+    """The same finding as one error of ours, with the first `MAX_ERRORS` wrong fields."""
+    return too_many_capped(_distinct(_field_error(error, exc.body) for error in exc.errors()))
+
+
+def too_many_capped(fields: Sequence[FieldError]) -> ValidationFailed:
+    """An error that names at most `MAX_ERRORS` fields and says how many there were."""
+    listed = list(fields[:MAX_ERRORS])
+    if len(fields) > MAX_ERRORS:
+        detail = f"{len(fields)} fields are not valid; the first {MAX_ERRORS} are listed."
+    elif len(fields) == 1:
+        detail = f"{fields[0].field}: {fields[0].message}"
+    else:
+        detail = f"{len(fields)} fields are not valid: " + ", ".join(error.field for error in fields[:5])
+        detail += ", ..." if len(fields) > 5 else "."
+    return ValidationFailed(detail, errors=listed)
+
+
+def malformed_json(reason: str) -> ValidationFailed:
+    """The body is not JSON at all; `reason` must not quote it."""
+    message = f"The body is not valid JSON: {reason}"
+    return ValidationFailed(message, errors=[FieldError("body", message, "json_invalid")])
+
+
+def malformed_body(exc: HTTPException) -> GatewayError | None:
+    """FastAPI's 400 for a body that it could not read (nested too deeply, not UTF-8), as our 422; else None."""
+    cause = exc.__cause__
+    if exc.status_code != 400 or not isinstance(cause, RecursionError | ValueError):
+        return None
+    if isinstance(cause, RecursionError):
+        return malformed_json("it is nested too deeply")
+    if isinstance(cause, UnicodeDecodeError):
+        return malformed_json("it is not UTF-8")
+    return malformed_json("it cannot be read")
+
+
+def _distinct(errors: Iterable[FieldError]) -> list[FieldError]:
+    return list(dict.fromkeys(errors))
+
+
+def _field_error(error: Mapping[str, Any], body: Any) -> FieldError:
+    kind = str(error["type"])
+    if kind == "json_invalid":
+        reason = (error.get("ctx") or {}).get("error", "")
+        at = error["loc"][-1]
+        return FieldError("body", f"The body is not valid JSON: {reason} (at character {at})", kind)
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return FieldError(
+        _shorten(_path(error["loc"], kind, body), MAX_FIELD_LENGTH), _shorten(message, MAX_MESSAGE_LENGTH), kind
+    )
+
+
+def _path(loc: Sequence[str | int], kind: str, body: Any) -> str:
+    """`("body", "recipients", 3, "Recipient", "phone")` as `recipients.3.phone`.
+
+    Pydantic puts the tried member of a union into the location. Such a part is known by not being found in the
+    request, where the last part of a missing field is not found either.
+    """
+    place, *parts = loc
+    if place != "body" or not isinstance(body, dict | list):
+        return ".".join(str(part) for part in parts) or str(place)
+    kept: list[str] = []
+    here: Any = body
+    for number, part in enumerate(parts, start=1):
+        if _holds(here, part):
+            here = here[part]
+        elif not (kind == "missing" and number == len(parts) and isinstance(here, dict)):
+            continue
+        kept.append(str(part))
+    return ".".join(kept) or "body"
+
+
+def _holds(container: Any, part: str | int) -> bool:
+    if isinstance(container, dict):
+        return part in container
+    return isinstance(container, list) and isinstance(part, int) and 0 <= part < len(container)
+
+
+def _shorten(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."
