@@ -1,0 +1,224 @@
+"""`/sim/`: what only a simulator can be told and asked. No key, and alive while the server is dead."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.simulator.errors import JsonObject, session_not_found, unprocessable
+from gateway.simulator.faults import parse_faults
+from gateway.simulator.http import Json, read_json, waha
+from gateway.simulator.session import RunningSession, Status
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+async def ledger(request: Request) -> Response:
+    """Every transmission after `since`, and every send that did not reach WhatsApp, with times in seconds."""
+    book = waha(request).ledger
+    since = _number(request.query_params.get("since", "0"), "since")
+    transmissions = [dataclasses.asdict(one) for one in book.since(int(since))]
+    refusals = [dataclasses.asdict(one) for one in book.refusals]
+    return Json({"transmissions": transmissions, "refusals": refusals})
+
+
+async def clear_ledger(request: Request) -> Response:
+    """Forget all transmissions; their numbers are not used again."""
+    waha(request).ledger.clear()
+    return Response(status_code=204)
+
+
+async def scan(request: Request) -> Response:
+    """A phone scans the QR that a session shows; 422 when it shows none."""
+    session = _running(request)
+    phone = await _field(request, "phone")
+    if not phone.isdigit():
+        raise unprocessable("phone must be digits with the country code, such as 447700900123")
+    if not session.scan(phone):
+        raise unprocessable(f"the session shows no QR, its status is {session.status}")
+    return Json({"name": session.name, "phone": phone})
+
+
+async def phone_logout(request: Request) -> Response:
+    """The phone removes this linked device."""
+    session = _running(request)
+    await session.logged_out_by_phone()
+    return Json({"name": session.name, "status": session.status.value})
+
+
+async def force_status(request: Request) -> Response:
+    """Put a running session into a status, whatever it was doing."""
+    server = waha(request)
+    session = _running(request)
+    wanted = await _field(request, "status")
+    if wanted not in [status.value for status in Status]:
+        raise unprocessable(f"status must be one of {', '.join(Status)}")
+    status = Status(wanted)
+    if status is Status.STOPPED:
+        await server.lifecycle.stop(session.name)
+    elif status is Status.WORKING and session.me is None:
+        raise unprocessable("the session is not paired, scan first")
+    else:
+        await session.force(status)
+    return Json({"name": session.name, "status": session.status.value})
+
+
+async def incoming(request: Request) -> Response:
+    """Somebody writes to the session: `from` (digits or a chat id) and `text`."""
+    session = _working(request)
+    message = waha(request).incoming(session, await _field(request, "from"), await _field(request, "text"))
+    return Json({"id": message.id, "chat_id": message.chat_id})
+
+
+async def phone_message(request: Request) -> Response:
+    """The session's owner writes on the phone itself: `to` and `text`."""
+    session = _working(request)
+    message = waha(request).from_phone(session, await _field(request, "to"), await _field(request, "text"))
+    return Json({"id": message.id, "chat_id": message.chat_id})
+
+
+async def get_faults(request: Request) -> Response:
+    """The faults in force."""
+    return Json(waha(request).sender.faults.to_json())
+
+
+async def put_faults(request: Request) -> Response:
+    """Put these faults in force; those not named go back to none."""
+    server = waha(request)
+    server.sender.faults = _checked(parse_faults, await read_json(request))
+    return Json(server.sender.faults.to_json())
+
+
+async def get_numbers(request: Request) -> Response:
+    """Which numbers are not on WhatsApp."""
+    book = waha(request).numbers
+    return Json({"unregistered": sorted(book.unregistered), "brazil_without_nine": book.brazil_without_nine})
+
+
+async def put_numbers(request: Request) -> Response:
+    """Change which numbers are not on WhatsApp; what is not named stays."""
+    book = waha(request).numbers
+    body = await read_json(request)
+    unregistered = body.get("unregistered", list(book.unregistered))
+    without_nine = body.get("brazil_without_nine", book.brazil_without_nine)
+    if not isinstance(unregistered, list) or not all(isinstance(one, str) for one in unregistered):
+        raise unprocessable("unregistered must be a list of strings")
+    if not isinstance(without_nine, bool):
+        raise unprocessable("brazil_without_nine must be true or false")
+    book.unregistered = {one.lstrip("+") for one in unregistered}
+    book.brazil_without_nine = without_nine
+    return await get_numbers(request)
+
+
+async def put_clock(request: Request) -> Response:
+    """Change how fast simulated time passes."""
+    clock = waha(request).clock
+    body = await read_json(request)
+    speed = _number(body.get("speed"), "speed")
+    _checked(clock.set_speed, speed)
+    return Json({"speed": clock.speed})
+
+
+async def get_clock(request: Request) -> Response:
+    """How fast simulated time passes."""
+    return Json({"speed": waha(request).clock.speed})
+
+
+async def put_receipts(request: Request) -> Response:
+    """Whether phones acknowledge by themselves from now on: `enabled`."""
+    body = await read_json(request)
+    if not isinstance(body.get("enabled"), bool):
+        raise unprocessable("enabled must be true or false")
+    waha(request).receipts.enabled = body["enabled"]
+    return Json({"enabled": body["enabled"]})
+
+
+async def acknowledge(request: Request) -> Response:
+    """A receipt for one message: `chat_id`, `id`, `ack` from -1 to 4."""
+    server = waha(request)
+    session = _running(request)
+    body = await read_json(request)
+    message = session.stored.store.find(str(body.get("chat_id")), str(body.get("id")))
+    ack = body.get("ack")
+    if message is None or ack not in (-1, 0, 1, 2, 3, 4):
+        raise unprocessable("chat_id and id must name a message, ack must be -1 to 4")
+    server.receipts.acknowledge(session.stored, message, int(ack))
+    return Json({"id": message.id, "ack": message.ack})
+
+
+async def restart(request: Request) -> Response:
+    """The server process dies, is away for `down_seconds`, and brings its sessions back one by one."""
+    server = waha(request)
+    body = await read_json(request)
+    await server.restart(
+        down_seconds=_number(body.get("down_seconds", 0), "down_seconds"),
+        start_delay_seconds=_number(body.get("start_delay_seconds", 0), "start_delay_seconds"),
+        keep=server.connections.find(request.scope),
+    )
+    return Json({"boot": server.boot})
+
+
+def _running(request: Request) -> RunningSession:
+    session = waha(request).lifecycle.running.get(request.path_params["session"])
+    if session is None:
+        raise session_not_found()
+    return session
+
+
+def _working(request: Request) -> RunningSession:
+    session = _running(request)
+    if session.status is not Status.WORKING:
+        raise unprocessable(f"the session is not WORKING, its status is {session.status}")
+    return session
+
+
+async def _field(request: Request, name: str) -> str:
+    body: JsonObject = await read_json(request)
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise unprocessable(f"{name} is missing or not a string")
+    return value
+
+
+def _number(value: Any, name: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise unprocessable(f"{name} must be a number") from None
+    if not 0 <= number < float("inf"):
+        raise unprocessable(f"{name} must be 0 or more")
+    return number
+
+
+def _checked(call: Callable[[A], R], value: A) -> R:
+    try:
+        return call(value)
+    except ValueError as error:
+        raise unprocessable(str(error)) from error
+
+
+def routes() -> list[BaseRoute]:
+    """The routes of this file."""
+    one = "/sim/sessions/{session}"
+    return [
+        Route("/sim/ledger", ledger, methods=["GET"]),
+        Route("/sim/ledger", clear_ledger, methods=["DELETE"]),
+        Route("/sim/faults", get_faults, methods=["GET"]),
+        Route("/sim/faults", put_faults, methods=["PUT"]),
+        Route("/sim/numbers", get_numbers, methods=["GET"]),
+        Route("/sim/numbers", put_numbers, methods=["PUT"]),
+        Route("/sim/clock", get_clock, methods=["GET"]),
+        Route("/sim/clock", put_clock, methods=["PUT"]),
+        Route("/sim/receipts", put_receipts, methods=["PUT"]),
+        Route("/sim/restart", restart, methods=["POST"]),
+        Route(f"{one}/scan", scan, methods=["POST"]),
+        Route(f"{one}/logout", phone_logout, methods=["POST"]),
+        Route(f"{one}/status", force_status, methods=["POST"]),
+        Route(f"{one}/incoming", incoming, methods=["POST"]),
+        Route(f"{one}/phone-message", phone_message, methods=["POST"]),
+        Route(f"{one}/ack", acknowledge, methods=["POST"]),
+    ]

@@ -1,0 +1,286 @@
+"""The three engines: how long they take, what their answers look like, and how they fail."""
+
+import random
+from typing import Any
+
+from gateway.simulator.config import EngineName
+from gateway.simulator.errors import EngineFault, JsonObject
+from gateway.simulator.ids import make_jid, make_lid, make_message_id
+from gateway.simulator.messages import ACK_NAMES, Message
+
+
+class Engine:
+    """What the engines have in common; a subclass states where it differs.
+
+    `serial_sends`: one send at a time per session, the others queue. `honours_ids`: a send's `id` is used.
+    `first_ack`: the first receipt that is told as an event. `starts_again_after_pairing`: pairing goes
+    through STARTING once more.
+    """
+
+    name: EngineName
+    stop_seconds = 0.01
+    unpair_seconds = 1.0
+    serial_sends = False
+    honours_ids = True
+    bare_lookup = True
+    first_ack = 2
+    starts_again_after_pairing = False
+    logout_spoils_login = False
+    browser: str | None = None
+
+    def full_id(self, message: Message) -> str:
+        """The serialized id, `true_<chat>_<ID>`; in groups with our own id behind it."""
+        suffix = f"_{message.me}" if message.chat_id.endswith(("@g.us", "@broadcast")) else ""
+        return f"{'true' if message.from_me else 'false'}_{message.chat_id}_{message.id}{suffix}"
+
+    def new_id(self, rng: random.Random) -> str:
+        """A message id as this engine makes it."""
+        return make_message_id(rng)
+
+    def send_answer(self, message: Message) -> JsonObject:
+        """The body of a send's 201."""
+        raise NotImplementedError
+
+    def refusal(self, chat_id: str) -> EngineFault | None:
+        """What a send to an id that is not on WhatsApp throws; None: it answers 201 and acks -1."""
+        raise NotImplementedError
+
+    def timed_out(self) -> EngineFault:
+        """What a send throws that waited for WhatsApp's word in vain."""
+        raise NotImplementedError
+
+    def socket_closed(self) -> EngineFault:
+        """What a send throws whose session lost its connection meanwhile."""
+        raise NotImplementedError
+
+    def server_error(self) -> EngineFault:
+        """What a send throws that failed somewhere."""
+        raise NotImplementedError
+
+    def raw(self, message: Message) -> JsonObject:
+        """The message as the engine's own library has it, the `_data` of answers and events."""
+        return {"id": message.id, "body": message.text, "fromMe": message.from_me}
+
+    def message_json(self, message: Message) -> JsonObject:
+        """WAHA's WAMessage."""
+        return {
+            "id": self.full_id(message),
+            "timestamp": message.timestamp,
+            "from": message.chat_id,
+            "fromMe": message.from_me,
+            "source": message.source,
+            "to": None,
+            "participant": None,
+            "body": message.text,
+            "hasMedia": message.media is not None,
+            "media": None,
+            "ack": message.ack,
+            "ackName": ACK_NAMES[message.ack],
+            "replyTo": None,
+            "_data": self.raw(message),
+        }
+
+    def ack_json(self, message: Message, ack: int, chat_id: str) -> JsonObject:
+        """The payload of a message.ack event about `ack`; `chat_id` may be the chat's hidden id."""
+        return {
+            "id": self.full_id(message).replace(message.chat_id, chat_id),
+            "from": chat_id,
+            "to": None,
+            "participant": None,
+            "fromMe": message.from_me,
+            "ack": ack,
+            "ackName": ACK_NAMES[ack],
+        }
+
+    def exists_json(self, chat_id: str | None) -> JsonObject:
+        """The answer of check-exists; None for a number that is not on WhatsApp."""
+        if chat_id is None:
+            return {"numberExists": False}
+        return {"numberExists": True, "chatId": chat_id}
+
+    def state_json(self, *, working: bool) -> JsonObject:
+        """The `engine` part of a single session's info."""
+        return {"engine": self.name}
+
+
+class Gows(Engine):
+    """whatsmeow: 201 means accepted by WhatsApp's server; sends of a session queue behind one lock."""
+
+    name = "GOWS"
+    serial_sends = True
+
+    def send_answer(self, message: Message) -> JsonObject:
+        """The id as a string."""
+        return {"id": self.full_id(message), "_data": self.raw(message)}
+
+    def refusal(self, chat_id: str) -> EngineFault | None:
+        """gRPC's UNKNOWN with whatsmeow's message."""
+        text = f"no LID found for {make_jid(chat_id)} from server"
+        return EngineFault(f"2 UNKNOWN: {text}", code=2, details=text)
+
+    def timed_out(self) -> EngineFault:
+        """After 75 s; whether the message went out is not known."""
+        text = "timed out waiting for message send response"
+        return EngineFault(f"2 UNKNOWN: {text}", code=2, details=text)
+
+    def socket_closed(self) -> EngineFault:
+        """whatsmeow's ErrNotConnected."""
+        text = "websocket not connected"
+        return EngineFault(f"2 UNKNOWN: {text}", code=2, details=text)
+
+    def server_error(self) -> EngineFault:
+        """A refusal by WhatsApp's server."""
+        text = "server returned error 500"
+        return EngineFault(f"2 UNKNOWN: {text}", code=2, details=text)
+
+    def raw(self, message: Message) -> JsonObject:
+        """whatsmeow's event."""
+        jid = make_jid(message.chat_id)
+        info = {"ID": message.id, "Chat": jid, "IsFromMe": message.from_me, "Timestamp": message.timestamp}
+        return {"Info": info, "Message": {"conversation": message.text}}
+
+    def exists_json(self, chat_id: str | None) -> JsonObject:
+        """Always with chatId and pn, null for a number that is not on WhatsApp."""
+        return {"numberExists": chat_id is not None, "chatId": chat_id, "pn": chat_id}
+
+    def state_json(self, *, working: bool) -> JsonObject:
+        """The state of the gRPC channel and of whatsmeow's client."""
+        return {
+            "engine": self.name,
+            "grpc": {"client": "READY", "stream": "READY"},
+            "gows": {"found": True, "connected": working},
+        }
+
+
+class Noweb(Engine):
+    """Baileys: 201 means handed over; WhatsApp's word is a later message.ack, 1 or -1."""
+
+    name = "NOWEB"
+    stop_seconds = 1.0
+    first_ack = 1
+    starts_again_after_pairing = True
+    logout_spoils_login = True
+
+    def send_answer(self, message: Message) -> JsonObject:
+        """Baileys' raw message, without an id on top."""
+        return {**self.raw(message), "status": "PENDING"}
+
+    def refusal(self, chat_id: str) -> EngineFault | None:
+        """Nothing is thrown: 201 now, ack -1 later."""
+        return None
+
+    def timed_out(self) -> EngineFault:
+        """Boom 408."""
+        return _boom("Timed Out", 408, "Request Time-out")
+
+    def socket_closed(self) -> EngineFault:
+        """Boom 428."""
+        return _boom("Connection Closed", 428, "Precondition Required")
+
+    def server_error(self) -> EngineFault:
+        """Boom 500."""
+        return _boom("Internal Server Error", 500, "Internal Server Error")
+
+    def raw(self, message: Message) -> JsonObject:
+        """Baileys' WebMessageInfo."""
+        return {
+            "key": {"remoteJid": make_jid(message.chat_id), "fromMe": message.from_me, "id": message.id},
+            "message": {"extendedTextMessage": {"text": message.text}},
+            "messageTimestamp": str(message.timestamp),
+        }
+
+
+class Webjs(Engine):
+    """whatsapp-web.js: ids are objects and made by the page; a send's own `id` is ignored."""
+
+    name = "WEBJS"
+    stop_seconds = 3.0
+    unpair_seconds = 3.0
+    honours_ids = False
+    bare_lookup = False
+    first_ack = 1
+    browser = "/usr/bin/google-chrome-stable"
+
+    def send_answer(self, message: Message) -> JsonObject:
+        """whatsapp-web.js' Message object."""
+        return {
+            "_data": self.raw(message),
+            "id": self._id_object(message),
+            "ack": 0,
+            "hasMedia": message.media is not None,
+            "body": message.text,
+            "type": "chat" if message.media is None else message.kind,
+            "timestamp": message.timestamp,
+            "from": message.me,
+            "to": message.chat_id,
+            "fromMe": message.from_me,
+            "hasQuotedMsg": message.reply_to is not None,
+            "vCards": [],
+            "links": [],
+        }
+
+    def refusal(self, chat_id: str) -> EngineFault | None:
+        """The page's own error."""
+        return EngineFault("No LID for user")
+
+    def timed_out(self) -> EngineFault:
+        """The browser did not answer in time."""
+        return EngineFault(
+            "Runtime.callFunctionOn timed out. Increase the 'protocolTimeout' setting in launch/connect calls "
+            "for a higher timeout if needed.",
+            name="ProtocolError",
+        )
+
+    def socket_closed(self) -> EngineFault:
+        """The page is gone."""
+        return EngineFault("Protocol error (Runtime.callFunctionOn): Target closed", name="TargetCloseError")
+
+    def server_error(self) -> EngineFault:
+        """An error of the page."""
+        return EngineFault("Evaluation failed: r", name="Error")
+
+    def raw(self, message: Message) -> JsonObject:
+        """The page's message model."""
+        return {"id": self._id_object(message), "body": message.text, "t": message.timestamp}
+
+    def message_json(self, message: Message) -> JsonObject:
+        """As the others', but `from` and `to` are the real ends."""
+        ends = (message.me, message.chat_id) if message.from_me else (message.chat_id, message.me)
+        return {**super().message_json(message), "from": ends[0], "to": ends[1], "vCards": []}
+
+    def ack_json(self, message: Message, ack: int, chat_id: str) -> JsonObject:
+        """The whole message as it is now."""
+        payload = {**self.message_json(message), "ack": ack, "ackName": ACK_NAMES[ack]}
+        return {**payload, "id": self.full_id(message).replace(message.chat_id, chat_id), "to": chat_id}
+
+    def state_json(self, *, working: bool) -> JsonObject:
+        """What the browser's page says."""
+        state = "CONNECTED" if working else "OPENING"
+        return {"engine": self.name, "WWebVersion": "2.3000.1023204257", "state": state}
+
+    def _id_object(self, message: Message) -> JsonObject:
+        return {
+            "fromMe": message.from_me,
+            "remote": message.chat_id,
+            "id": message.id,
+            "_serialized": self.full_id(message),
+        }
+
+
+def make_engine(name: EngineName) -> Engine:
+    """The engine of that name."""
+    engines: dict[EngineName, type[Engine]] = {"GOWS": Gows, "NOWEB": Noweb, "WEBJS": Webjs}
+    return engines[name]()
+
+
+def me_json(phone: str, engine: EngineName) -> dict[str, Any]:
+    """WAHA's MeInfo of a paired number; WEBJS knows no lid."""
+    me = {"id": f"{phone}@c.us", "pushName": f"Phone {phone[-4:]}"}
+    if engine == "WEBJS":
+        return me
+    return {**me, "lid": make_lid(phone), "jid": f"{phone}:1@s.whatsapp.net"}
+
+
+def _boom(message: str, code: int, error: str) -> EngineFault:
+    output = {"statusCode": code, "payload": {"statusCode": code, "error": error, "message": message}}
+    return EngineFault(message, data=None, isBoom=True, isServer=code >= 500, output=output)

@@ -1,0 +1,78 @@
+"""Faults by probability: one draw per send, the same draws for the same seed and session."""
+
+import random
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+
+class Fault(StrEnum):
+    """What can go wrong with one send, and whether WhatsApp has the message then."""
+
+    ERROR_500 = "error_500"
+    """Refused with 500; WhatsApp does not have it."""
+    ERROR_500_AFTER = "error_500_after"
+    """WhatsApp has it, and the answer is 500."""
+    HANG = "hang"
+    """WhatsApp has it, and the answer is a 500 after `hang_seconds`."""
+    HANG_BEFORE = "hang_before"
+    """WhatsApp does not have it, and the answer is a 500 after `hang_seconds`."""
+    HANG_THEN_DELIVER = "hang_then_deliver"
+    """WhatsApp gets it only after `hang_seconds`; then the answer is 201."""
+    CUT_BEFORE = "cut_before"
+    """The connection is dropped; WhatsApp does not have it."""
+    CUT_AFTER = "cut_after"
+    """The connection is dropped; WhatsApp has it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Faults:
+    """Probabilities (0 to 1, together at most 1) per send, and what else is wrong with this server.
+
+    `slow` seconds are added to each send, `lifecycle_slow` seconds to each start, stop, restart, logout and
+    delete while the session's lock is held. `down` drops every connection, as a dead server does. `reset`
+    drops them with a TCP reset instead of an orderly end.
+    """
+
+    error_500: float = 0.0
+    error_500_after: float = 0.0
+    hang: float = 0.0
+    hang_before: float = 0.0
+    hang_then_deliver: float = 0.0
+    cut_before: float = 0.0
+    cut_after: float = 0.0
+    hang_seconds: float = 75.0
+    slow: float = 0.0
+    lifecycle_slow: float = 0.0
+    down: bool = False
+    reset: bool = False
+
+    def draw(self, rng: random.Random) -> Fault | None:
+        """Decide one send's fate with one number from `rng`, None for a send that goes well."""
+        number = rng.random()
+        for fault in Fault:
+            number -= float(getattr(self, fault.value))
+            if number < 0:
+                return fault
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields by name."""
+        return asdict(self)
+
+
+def parse_faults(values: dict[str, Any]) -> Faults:
+    """Faults with the given fields, the others at rest; ValueError names a wrong one."""
+    known = {field.name for field in fields(Faults)}
+    for name, value in values.items():
+        if name not in known:
+            raise ValueError(f"unknown fault '{name}', known are: {', '.join(sorted(known))}")
+        if name in ("down", "reset"):
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} must be true or false")
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise ValueError(f"{name} must be a number of 0 or more")
+    faults = Faults(**values)
+    if sum(float(getattr(faults, fault.value)) for fault in Fault) > 1 + 1e-9:
+        raise ValueError("the probabilities of all faults together must not exceed 1")
+    return faults

@@ -1,0 +1,79 @@
+"""Running the simulator as a server of its own, with connections that can be cut for real."""
+
+import asyncio
+import socket
+from typing import Any
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
+
+from gateway.simulator.app import create_app
+from gateway.simulator.config import SimulatorConfig
+from gateway.simulator.connections import Connections
+
+log = structlog.get_logger()
+
+PING_SECONDS = 60.0
+KEEP_ALIVE_SECONDS = 5
+SHUTDOWN_SECONDS = 2
+
+
+def serve(host: str, port: int, config: SimulatorConfig) -> None:
+    """Serve until SIGINT or SIGTERM; OSError when the address cannot be listened on."""
+    listener = listen(host, port)
+    log.info("simulator_listening", host=host, port=listener.getsockname()[1], engine=config.engine)
+    build_server(create_app(config)).run(sockets=[listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to that address (port 0: any free one); OSError when it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def build_server(app: Starlette) -> uvicorn.Server:
+    """A uvicorn server whose connections the app's faults can cut; give its `serve` a socket of `listen`.
+
+    Idle connections are closed after 5 s and sockets pinged every 60 s, as Node and WAHA do.
+    """
+    connections: Connections = app.state.waha.connections
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=tracked(AutoHTTPProtocol, connections),
+            ws=tracked(AutoWebSocketsProtocol, connections),
+            ws_ping_interval=PING_SECONDS,
+            ws_ping_timeout=PING_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+        )
+    )
+
+
+def tracked(protocol: Any, connections: Connections) -> type[asyncio.Protocol]:
+    """A uvicorn protocol class that tells `connections` of each transport that opens and closes."""
+
+    def connection_made(self: Any, transport: asyncio.Transport) -> None:
+        self.tracked_transport = transport
+        connections.opened(transport)
+        protocol.connection_made(self, transport)
+
+    def connection_lost(self: Any, error: Exception | None) -> None:
+        connections.lost(self.tracked_transport)
+        protocol.connection_lost(self, error)
+
+    members = {"connection_made": connection_made, "connection_lost": connection_lost}
+    return type(f"Tracked{protocol.__name__}", (protocol,), members)
