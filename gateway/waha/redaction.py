@@ -22,9 +22,9 @@ def redact(text: str, private: Iterable[str] = ()) -> str:
     whole, and each of their lines. Runs of 7 or more digits keep their last 4; runs that look like base64 or
     keys are hidden.
     """
-    for line in _pieces(private):
-        text = text.replace(line, HIDDEN)
-    text = " ".join(text.split())
+    text = _one_line(text)
+    for piece in _pieces(private):
+        text = text.replace(piece, HIDDEN)
     text = _BASE64.sub(HIDDEN, text)
     text = _LONG_NUMBER.sub(lambda run: "*" * len(run.group()), text)
     return text if len(text) <= MAX_LENGTH else text[: MAX_LENGTH - 1] + "…"
@@ -32,5 +32,9 @@ def redact(text: str, private: Iterable[str] = ()) -> str:
 
 def _pieces(private: Iterable[str]) -> list[str]:
     """Whole strings first, then their lines, longest first; too short ones would hide innocent words."""
-    pieces = {line.strip() for text in private for line in (text, *text.splitlines())}
+    pieces = {_one_line(part) for text in private for part in (text, *text.splitlines())}
     return sorted((piece for piece in pieces if len(piece) >= _MIN_SECRET), key=len, reverse=True)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
