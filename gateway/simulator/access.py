@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.simulator.errors import forbidden, unauthorized
-from gateway.simulator.http import Json, drop_connection
+from gateway.simulator.http import BOOT, Json, drop_connection
 from gateway.simulator.keys import ApiKey
 from gateway.simulator.server import WahaServer
 
@@ -25,7 +25,8 @@ class Door:
         if scope["type"] != "http" or scope["path"].startswith("/sim/"):
             await self._app(scope, receive, send)
             return
-        server, boot = self._server, self._server.boot
+        server = self._server
+        scope[BOOT] = boot = server.boot
         if server.dead:
             await drop_connection(server, scope, receive)
             return

@@ -29,6 +29,7 @@ class SimClock:
         self._real_anchor = time.monotonic()
         self._simulated_anchor = 0.0
         self._timers: set[Timer] = set()
+        self._ended = False
 
     @property
     def speed(self) -> float:
@@ -75,14 +76,16 @@ class SimClock:
         if timer.handle is not None:
             timer.handle.cancel()
 
-    def cancel_all(self) -> None:
-        """Forget every timer, as a stopped server does."""
+    def end(self) -> None:
+        """Let all that is waited for come true at once, now and from now on, so that a server can stop."""
+        self._ended = True
         for timer in list(self._timers):
             self.cancel(timer)
+            timer.callback()
 
     async def sleep(self, seconds: float) -> None:
         """Wait `seconds` of simulated time; not at all when that is zero or less."""
-        if seconds <= 0:
+        if seconds <= 0 or self._ended:
             return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         timer = self.call_later(seconds, lambda: _finish(done))

@@ -52,5 +52,5 @@ class SimulatorConfig:
     lid_receipts: bool = False
     """Receipts name the chat by the recipient's hidden `@lid` id, as WhatsApp often does."""
 
-    webhook_transport: httpx.AsyncBaseTransport | None = field(default=None, repr=False)
+    transport: httpx.AsyncBaseTransport | None = field(default=None, repr=False)
     """Where webhooks and fetched media travel; None is the real network. Tests pass an ASGI transport."""

@@ -82,15 +82,22 @@ async def phone_message(request: Request) -> Response:
 
 
 async def get_faults(request: Request) -> Response:
-    """The faults in force."""
-    return Json(waha(request).sender.faults.to_json())
+    """The faults in force, of all sends or of those of `session`."""
+    sender = waha(request).sender
+    session = request.query_params.get("session")
+    return Json((sender.faults if session is None else sender.faults_of(session)).to_json())
 
 
 async def put_faults(request: Request) -> Response:
-    """Put these faults in force; those not named go back to none."""
-    server = waha(request)
-    server.sender.faults = _checked(parse_faults, await read_json(request))
-    return Json(server.sender.faults.to_json())
+    """Put these faults in force, those not named go back to none; `session` limits them to its sends."""
+    sender = waha(request).sender
+    session = request.query_params.get("session")
+    faults = _checked(parse_faults, await read_json(request))
+    if session is None:
+        sender.faults = faults
+    else:
+        sender.session_faults[session] = faults
+    return Json(faults.to_json())
 
 
 async def get_numbers(request: Request) -> Response:

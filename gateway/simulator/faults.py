@@ -1,9 +1,11 @@
 """Faults by probability: one draw per send, the same draws for the same seed and session."""
 
 import random
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
+
+WELL = "none"
 
 
 class Fault(StrEnum):
@@ -11,6 +13,8 @@ class Fault(StrEnum):
 
     ERROR_500 = "error_500"
     """Refused with 500; WhatsApp does not have it."""
+    ERROR_463 = "error_463"
+    """WhatsApp refuses the number new contacts for now; NOWEB answers 201 and acks -1."""
     ERROR_500_AFTER = "error_500_after"
     """WhatsApp has it, and the answer is 500."""
     HANG = "hang"
@@ -29,12 +33,15 @@ class Fault(StrEnum):
 class Faults:
     """Probabilities (0 to 1, together at most 1) per send, and what else is wrong with this server.
 
+    `next` names what happens to the next sends, one each, before chance decides again; "none" is a good one.
+
     `slow` seconds are added to each send, `lifecycle_slow` seconds to each start, stop, restart, logout and
     delete while the session's lock is held. `down` drops every connection, as a dead server does. `reset`
     drops them with a TCP reset instead of an orderly end.
     """
 
     error_500: float = 0.0
+    error_463: float = 0.0
     error_500_after: float = 0.0
     hang: float = 0.0
     hang_before: float = 0.0
@@ -46,10 +53,14 @@ class Faults:
     lifecycle_slow: float = 0.0
     down: bool = False
     reset: bool = False
+    next: list[str] = field(default_factory=list)
 
     def draw(self, rng: random.Random) -> Fault | None:
         """Decide one send's fate with one number from `rng`, None for a send that goes well."""
         number = rng.random()
+        if self.next:
+            name = self.next.pop(0)
+            return None if name == WELL else Fault(name)
         for fault in Fault:
             number -= float(getattr(self, fault.value))
             if number < 0:
@@ -63,11 +74,14 @@ class Faults:
 
 def parse_faults(values: dict[str, Any]) -> Faults:
     """Faults with the given fields, the others at rest; ValueError names a wrong one."""
-    known = {field.name for field in fields(Faults)}
+    known = {one.name for one in fields(Faults)}
     for name, value in values.items():
         if name not in known:
             raise ValueError(f"unknown fault '{name}', known are: {', '.join(sorted(known))}")
-        if name in ("down", "reset"):
+        if name == "next":
+            if not isinstance(value, list) or any(one not in (WELL, *Fault) for one in value):
+                raise ValueError(f"next must be a list of: {', '.join((WELL, *Fault))}")
+        elif name in ("down", "reset"):
             if not isinstance(value, bool):
                 raise ValueError(f"{name} must be true or false")
         elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):

@@ -21,6 +21,7 @@ from gateway.simulator.sending import Attempt
 from gateway.simulator.server import WahaServer
 
 BODY = "waha.body"
+BOOT = "waha.boot"
 BODY_LIMIT_BYTES = 50 * 1024 * 1024
 
 
@@ -62,10 +63,15 @@ class SendAnswer(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response; the time is taken just before, so no client can have had it earlier."""
         transmission = self._attempt.transmission
-        if transmission is not None and self._server.connections.listening(scope):
+        if transmission is not None and still_there(self._server, scope):
             transmission.answered_at = self._server.clock.now()
             transmission.answer_status = self._response.status_code
         await self._response(scope, receive, send)
+
+
+def still_there(server: WahaServer, scope: Scope) -> bool:
+    """Whether an answer would be heard: the process that took the request lives, and so does its client."""
+    return not server.dead and scope.get(BOOT) == server.boot and server.connections.listening(scope)
 
 
 async def drop_connection(server: WahaServer, scope: Scope, receive: Receive) -> None:

@@ -6,11 +6,13 @@ holding it longer than 30 s answers 500, though the work itself goes on.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from gateway.simulator.chance import seeded
 from gateway.simulator.clock import SimClock
-from gateway.simulator.engines import Engine
+from gateway.simulator.engine import Engine
 from gateway.simulator.errors import (
     CutConnection,
     EngineFault,
@@ -54,6 +56,7 @@ class Lifecycle:
         self._seed = seed
         self._make_running = make_running
         self._extra_seconds = extra_seconds
+        self._created: Counter[str] = Counter()
         self._locks: dict[str, asyncio.Lock] = {}
         self._tasks = TaskGroup()
 
@@ -90,7 +93,8 @@ class Lifecycle:
         """Store a new session and start it if told; 422 when the name is taken."""
         if name in self.stored:
             raise unprocessable(f"Session '{name}' already exists. Use PUT to update it.")
-        stored = StoredSession(name, config, self._seed, apps=apps)
+        self._created[name] += 1
+        stored = StoredSession(name, config, seeded(self._seed, name, self._created[name]), apps=apps)
         self.stored[name] = stored
         if start:
             await self.start(name)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from gateway.simulator.clock import SimClock
-from gateway.simulator.engines import Engine
+from gateway.simulator.engine import Engine
 from gateway.simulator.events import EventHub
 from gateway.simulator.ids import parse_phone
 from gateway.simulator.messages import Message

@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.simulator.clock import SimClock
 from gateway.simulator.config import SimulatorConfig
-from gateway.simulator.engines import Engine
+from gateway.simulator.engine import Engine
 from gateway.simulator.errors import CutConnection, EngineFault, JsonObject, undefined_property
 from gateway.simulator.faults import Fault, Faults
 from gateway.simulator.ids import make_chat_id, parse_message_id
@@ -65,6 +65,7 @@ class Sender:
         receipts: Receipts,
     ) -> None:
         self.faults = Faults()
+        self.session_faults: dict[str, Faults] = {}
         self._config = config
         self._clock = clock
         self._engine = engine
@@ -84,6 +85,10 @@ class Sender:
         if task.cancelled():
             raise CutConnection
         return task.result()
+
+    def faults_of(self, session: str) -> Faults:
+        """The faults of a session's sends: its own if it was given some, else the server's."""
+        return self.session_faults.get(session, self.faults)
 
     async def die(self) -> None:
         """The server process ends: sends in flight stop where they are."""
@@ -105,7 +110,7 @@ class Sender:
         if not isinstance(chat, str):
             raise EngineFault("chatId.includes is not a function", name="TypeError")
         given = body.get("id") if self._engine.honours_ids else None
-        media = None if kind == "text" else await read_media(body.get("file"), self._config.webhook_transport)
+        media = None if kind == "text" else await read_media(body.get("file"), self._config.transport)
         reply_to = body.get("reply_to")
         return Draft(
             session=session,
@@ -119,29 +124,32 @@ class Sender:
 
     async def _transmit(self, draft: Draft, attempt: Attempt) -> JsonObject:
         rng = draft.session.stored.rng
-        fault = self.faults.draw(rng)
-        await self._clock.sleep(self._latency(rng) + self.faults.slow)
+        faults = self.faults_of(draft.session.name)
+        fault = faults.draw(rng)
+        await self._clock.sleep(self._latency(rng) + faults.slow)
         if fault in (Fault.ERROR_500, Fault.CUT_BEFORE, Fault.HANG_BEFORE):
             self._refuse(draft, attempt, fault.value)
-            await self._fail(fault)
+            await self._fail(fault, faults.hang_seconds)
         if fault is Fault.HANG_THEN_DELIVER:
-            await self._clock.sleep(self.faults.hang_seconds)
+            await self._clock.sleep(faults.hang_seconds)
         self._check_socket(draft, attempt)
         message = self._message(draft)
-        if not self._numbers.accepts(draft.chat_id):
-            self._not_on_whatsapp(draft, message, attempt)
+        if fault is Fault.ERROR_463:
+            self._reject(draft, message, attempt, fault.value, self._engine.restricted())
+        elif not self._numbers.accepts(draft.chat_id):
+            self._reject(draft, message, attempt, "not_on_whatsapp", self._engine.refusal(draft.chat_id))
         else:
             self._accept(draft, message, attempt)
         if fault in (Fault.ERROR_500_AFTER, Fault.CUT_AFTER, Fault.HANG):
-            await self._fail(fault)
+            await self._fail(fault, faults.hang_seconds)
         return self._engine.send_answer(message)
 
-    async def _fail(self, fault: Fault) -> None:
+    async def _fail(self, fault: Fault, hang_seconds: float) -> None:
         """Do to the client what the fault says; always raises."""
         if fault in (Fault.CUT_BEFORE, Fault.CUT_AFTER):
             raise CutConnection
         if fault in (Fault.HANG, Fault.HANG_BEFORE):
-            await self._clock.sleep(self.faults.hang_seconds)
+            await self._clock.sleep(hang_seconds)
             raise self._engine.timed_out()
         raise self._engine.server_error()
 
@@ -151,11 +159,13 @@ class Sender:
             self._refuse(draft, attempt, "session_not_working")
             raise self._engine.socket_closed()
 
-    def _not_on_whatsapp(self, draft: Draft, message: Message, attempt: Attempt) -> None:
-        self._refuse(draft, attempt, "not_on_whatsapp")
-        refusal = self._engine.refusal(draft.chat_id)
-        if refusal is not None:
-            raise refusal
+    def _reject(
+        self, draft: Draft, message: Message, attempt: Attempt, reason: str, thrown: EngineFault | None
+    ) -> None:
+        """WhatsApp says no: the engine throws, or answers well and acks -1 later."""
+        self._refuse(draft, attempt, reason)
+        if thrown is not None:
+            raise thrown
         draft.session.stored.store.add(message)
         self._receipts.refused(draft.session.stored, message)
 

@@ -1,6 +1,7 @@
 """Running the simulator as a server of its own, with connections that can be cut for real."""
 
 import asyncio
+import contextlib
 import socket
 from typing import Any
 
@@ -13,45 +14,63 @@ from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 from gateway.simulator.app import create_app
 from gateway.simulator.config import SimulatorConfig
 from gateway.simulator.connections import Connections
+from gateway.simulator.server import WahaServer
 
 log = structlog.get_logger()
 
 PING_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 5
 SHUTDOWN_SECONDS = 2
+BACKLOG = 2048
 
 
 def serve(host: str, port: int, config: SimulatorConfig) -> None:
     """Serve until SIGINT or SIGTERM; OSError when the address cannot be listened on."""
     listener = listen(host, port)
     log.info("simulator_listening", host=host, port=listener.getsockname()[1], engine=config.engine)
-    build_server(create_app(config)).run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn after an orderly end
+        build_server(create_app(config)).run(sockets=[listener])
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to that address (port 0: any free one); OSError when it is taken."""
+    """A socket that listens on that address (port 0: any free one); OSError when it is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise
     return listener
 
 
-def build_server(app: Starlette) -> uvicorn.Server:
+class SimulatorServer(uvicorn.Server):
+    """Ends the simulated server before it waits for requests, for some of those may hang on purpose."""
+
+    def __init__(self, config: uvicorn.Config, waha: WahaServer) -> None:
+        super().__init__(config)
+        self._waha = waha
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drop what is in flight and close."""
+        await self._waha.aclose()
+        await super().shutdown(sockets)
+
+
+def build_server(app: Starlette) -> SimulatorServer:
     """A uvicorn server whose connections the app's faults can cut; give its `serve` a socket of `listen`.
 
     Idle connections are closed after 5 s and sockets pinged every 60 s, as Node and WAHA do.
     """
-    connections: Connections = app.state.waha.connections
-    return uvicorn.Server(
+    waha: WahaServer = app.state.waha
+    return SimulatorServer(
         uvicorn.Config(
             app,
-            http=tracked(AutoHTTPProtocol, connections),
-            ws=tracked(AutoWebSocketsProtocol, connections),
+            http=tracked(AutoHTTPProtocol, waha.connections),
+            ws=tracked(AutoWebSocketsProtocol, waha.connections),
+            ws_per_message_deflate=False,
             ws_ping_interval=PING_SECONDS,
             ws_ping_timeout=PING_SECONDS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -59,7 +78,9 @@ def build_server(app: Starlette) -> uvicorn.Server:
             lifespan="on",
             access_log=False,
             log_config=None,
-        )
+            proxy_headers=False,
+        ),
+        waha,
     )
 
 

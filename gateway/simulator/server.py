@@ -40,7 +40,7 @@ class WahaServer:
         self.keys = KeyRing(config.api_key, self.rng)
         self.numbers = NumberBook(config.unregistered, brazil_without_nine=config.brazil_without_nine)
         self.ledger = Ledger(collapse_repeats=config.collapse_repeats)
-        self.webhooks = WebhookSender(self.clock, self.rng, config.version, config.webhook_transport)
+        self.webhooks = WebhookSender(self.clock, self.rng, config.version, config.transport)
         self.events = EventHub(self.clock, self.rng, config.engine, self.environment, self.webhooks.send)
         self.lifecycle = Lifecycle(
             clock=self.clock,
@@ -70,13 +70,13 @@ class WahaServer:
         )
         self.started_at = self.clock.now()
         self.boot = 1
-        self.starting = False
+        self._away = False
         self._tasks = TaskGroup()
 
     @property
     def dead(self) -> bool:
         """Whether connections are to be dropped without a word."""
-        return self.sender.faults.down or self.starting
+        return self.sender.faults.down or self._away
 
     def environment(self) -> JsonObject:
         """WAHA's version object, in answers and in every event."""
@@ -106,7 +106,7 @@ class WahaServer:
         Only the connection to `keep`, which asked for it, survives.
         """
         self.boot += 1
-        self.starting = True
+        self._away = True
         self.events.disconnect_all()
         self.connections.cut_all(keep=keep)
         await self.sender.die()
@@ -115,18 +115,19 @@ class WahaServer:
         self._tasks.spawn(self._boot(down_seconds, start_delay_seconds))
 
     async def aclose(self) -> None:
-        """End everything that runs in the background; nothing is lost silently but time."""
+        """End all that runs in the background; requests that still wait lose their connection. Idempotent."""
+        self._away = True
         await self._tasks.cancel_all()
         self.events.disconnect_all()
         await self.sender.die()
         await self.lifecycle.die()
         await self.webhooks.aclose()
-        self.clock.cancel_all()
+        self.clock.end()
 
     async def _boot(self, down_seconds: float, start_delay_seconds: float) -> None:
         await self.clock.sleep(down_seconds)
         self.started_at = self.clock.now()
-        self.starting = False
+        self._away = False
         await self.clock.sleep(1.0)
         await self.lifecycle.autostart(start_delay_seconds)
 

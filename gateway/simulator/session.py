@@ -11,9 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from gateway.simulator.chance import seeded
 from gateway.simulator.clock import SimClock
-from gateway.simulator.engines import Engine, me_json
+from gateway.simulator.engine import Engine, me_json
 from gateway.simulator.errors import JsonObject
 from gateway.simulator.ids import make_qr_value
 from gateway.simulator.messages import MessageStore
@@ -40,7 +39,7 @@ class StoredSession:
 
     name: str
     config: JsonObject
-    seed: int
+    rng: random.Random
     apps: list[JsonObject] | None = None
     phone: str | None = None
     me: JsonObject | None = None
@@ -49,10 +48,6 @@ class StoredSession:
     store: MessageStore = field(default_factory=MessageStore)
     owed: list[Callable[[], None]] = field(default_factory=list)
     """Receipts that arrived while the session was away; they come when it works again."""
-    rng: random.Random = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.rng = seeded(self.seed, self.name)
 
     def wipe_login(self) -> None:
         """Forget who was paired, as a logout does; the configuration stays."""

@@ -5,6 +5,7 @@ import asyncio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway.simulator.access import find_key
+from gateway.simulator.connections import cut
 from gateway.simulator.events import Subscriber
 from gateway.simulator.server import WahaServer
 
@@ -18,8 +19,10 @@ async def stream(websocket: WebSocket) -> None:
     A bad key, or one bound to another session, is accepted and closed with 1008, as WAHA does.
     """
     server: WahaServer = websocket.app.state.waha
-    if server.dead:
-        await websocket.close()
+    transport = server.connections.find(websocket.scope)
+    if server.dead and transport is not None:
+        cut(transport, reset=False)
+        await _read_until_gone(websocket)
         return
     await websocket.accept()
     session = websocket.query_params.get("session", "*")
@@ -43,7 +46,7 @@ async def _write(websocket: WebSocket, subscriber: Subscriber, reader: "asyncio.
     while (body := await subscriber.queue.get()) is not None:
         try:
             await websocket.send_text(body.decode())
-        except (WebSocketDisconnect, RuntimeError):
+        except (WebSocketDisconnect, RuntimeError):  # the client went while the event was on its way
             return
     if not reader.done():
         await websocket.close(GONE)
