@@ -19,6 +19,7 @@ import orjson
 from httpx_aiohttp import AiohttpTransport
 
 from gateway.waha import answers
+from gateway.waha.addresses import check_base_url, path_segment
 from gateway.waha.errors import MessageNotFound, WahaInvalidRequest, WahaUnexpectedAnswer
 from gateway.waha.ids import make_chat_id
 from gateway.waha.schemas import (
@@ -40,6 +41,7 @@ PROBE_SECONDS = 15.0
 LIFECYCLE_SECONDS = 40.0  # WAHA's session lock gives up after 30 s, its waits for a status after 15 s
 KEEPALIVE_SECONDS = 3.0  # Node closes idle connections after 5 s; ours must go first
 
+_TEXT_ROUTE = "/api/sendText"
 _MEDIA_ROUTES = {
     MediaKind.IMAGE: "/api/sendImage",
     MediaKind.VIDEO: "/api/sendVideo",
@@ -65,7 +67,7 @@ class WahaClient:
         transport: httpx.AsyncBaseTransport | None = None,
         max_connections: int = 1000,
     ) -> None:
-        self.base_url = _check_base_url(base_url)
+        self.base_url = check_base_url(base_url)
         self._api_key = api_key
         self._send_timeout = _timeout(timeout_seconds)
         self._lifecycle_timeout = _timeout(LIFECYCLE_SECONDS)
@@ -75,7 +77,7 @@ class WahaClient:
             trust_env=False,
             follow_redirects=False,
         )
-        # Requests are built here rather than by the client's own merging of defaults: a third less work each.
+        # Requests are built from ready parts, not by httpx's merging of defaults: a fifth of the work of a send.
         headers = {
             "X-Api-Key": api_key,
             "Accept": "application/json",  # exactly this, or WAHA sends pictures as binary
@@ -84,6 +86,8 @@ class WahaClient:
         }
         self._headers = httpx.Headers(headers)
         self._json_headers = httpx.Headers({**headers, "Content-Type": "application/json"})
+        routes = (_TEXT_ROUTE, *_MEDIA_ROUTES.values())
+        self._send_urls = {route: httpx.URL(self.base_url + route) for route in routes}
 
     def __repr__(self) -> str:
         return f"WahaClient({self.base_url!r})"
@@ -121,7 +125,7 @@ class WahaClient:
 
     async def get_session(self, name: str) -> SessionInfo:
         """Return one session; raises `SessionNotFound`."""
-        path = f"/api/sessions/{_segment(name)}"
+        path = f"/api/sessions/{path_segment(name)}"
         return answers.read_session(await self._call("GET", path, timeout=self._lifecycle_timeout))
 
     async def create_session(self, name: str, config: Mapping[str, Any], *, start: bool = True) -> SessionInfo:
@@ -131,7 +135,7 @@ class WahaClient:
 
     async def update_session(self, name: str, config: Mapping[str, Any]) -> SessionInfo:
         """Replace the WHOLE config; a running session is restarted by this."""
-        path = f"/api/sessions/{_segment(name)}"
+        path = f"/api/sessions/{path_segment(name)}"
         return answers.read_session(await self._call("PUT", path, {"config": config}, timeout=self._lifecycle_timeout))
 
     async def start_session(self, name: str) -> SessionInfo:
@@ -152,21 +156,21 @@ class WahaClient:
 
     async def delete_session(self, name: str) -> None:
         """Unpair and forget everything; a session that WAHA does not know is no error."""
-        await self._call("DELETE", f"/api/sessions/{_segment(name)}", timeout=self._lifecycle_timeout)
+        await self._call("DELETE", f"/api/sessions/{path_segment(name)}", timeout=self._lifecycle_timeout)
 
     async def get_me(self, name: str) -> Me | None:
         """Return the paired account, None while unpaired; raises `SessionNotWorking` if it does not run."""
-        path = f"/api/sessions/{_segment(name)}/me"
+        path = f"/api/sessions/{path_segment(name)}/me"
         return Me.from_json(await self._call("GET", path, timeout=self._lifecycle_timeout))
 
     async def get_qr(self, name: str) -> QrCode:
         """Return the current pairing QR. Blocks up to 15 s and raises `SessionNotWorking` if there is none."""
-        path = f"/api/{_segment(name)}/auth/qr?format=raw"
+        path = f"/api/{path_segment(name)}/auth/qr?format=raw"
         return answers.read_qr(await self._call("GET", path, timeout=self._lifecycle_timeout))
 
     async def request_code(self, name: str, phone: str) -> PairingCode:
         """Return a code to type into the phone `phone` (digits) instead of scanning the QR."""
-        path = f"/api/{_segment(name)}/auth/request-code"
+        path = f"/api/{path_segment(name)}/auth/request-code"
         body = {"phoneNumber": phone.removeprefix("+")}
         return answers.read_pairing_code(await self._call("POST", path, body, timeout=self._lifecycle_timeout))
 
@@ -181,7 +185,7 @@ class WahaClient:
             "id": message_id,
             "linkPreview": False,
         }
-        answer = await self._call("POST", "/api/sendText", body, timeout=self._send_timeout, private=(text,))
+        answer = await self._call("POST", _TEXT_ROUTE, body, timeout=self._send_timeout, private=(text,))
         return answers.read_sent(answer)
 
     async def send_media(
@@ -224,7 +228,7 @@ class WahaClient:
 
         On WEBJS, which ignores our ids, None proves nothing. Raises `LookupUnavailable` on NOWEB without store.
         """
-        path = f"/api/{_segment(session)}/chats/{_segment(chat_id)}/messages/{_segment(message_id)}"
+        path = f"/api/{path_segment(session)}/chats/{path_segment(chat_id)}/messages/{path_segment(message_id)}"
         try:
             answer = await self._call("GET", f"{path}?downloadMedia=false", timeout=self._lifecycle_timeout)
         except MessageNotFound:
@@ -240,7 +244,7 @@ class WahaClient:
     # Underneath
 
     async def _lifecycle(self, name: str, verb: str) -> object:
-        path = f"/api/sessions/{_segment(name)}/{verb}"
+        path = f"/api/sessions/{path_segment(name)}/{verb}"
         return await self._call("POST", path, timeout=self._lifecycle_timeout)
 
     async def _call(
@@ -258,7 +262,7 @@ class WahaClient:
         """
         request = httpx.Request(
             method,
-            f"{self.base_url}{path}",
+            self._send_urls.get(path) or f"{self.base_url}{path}",
             headers=self._headers if body is None else self._json_headers,
             content=None if body is None else _encode(body),
             extensions={"timeout": timeout},
@@ -294,21 +298,3 @@ def _make_transport(max_connections: int) -> AiohttpTransport:
 def _timeout(seconds: float) -> dict[str, float]:
     connect = min(CONNECT_SECONDS, seconds)
     return {"connect": connect, "read": seconds, "write": seconds, "pool": connect}
-
-
-def _check_base_url(base_url: str) -> str:
-    """Return the address without a slash at its end; ValueError for what is no http(s) address."""
-    try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL as exc:
-        raise ValueError(f"not an address of a WAHA server: {exc}") from exc
-    if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query or url.fragment:
-        raise ValueError("a WAHA server's address is http(s)://host[:port], without user, query or fragment")
-    return base_url.rstrip("/")
-
-
-def _segment(name: str) -> str:
-    """Return a path segment, percent-encoded; ValueError for names that would make another path."""
-    if name in {"", ".", ".."}:
-        raise ValueError("not a name that can stand in a WAHA address")
-    return quote(name, safe="")

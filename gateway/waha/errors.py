@@ -168,7 +168,7 @@ class RateLimited(WahaRejected):
 
 
 class WhatsAppRefused(WahaRejected):
-    """WhatsApp's server answered the message with an error; `code` is its number, where it told one."""
+    """WhatsApp's server refused the message; `code` is its number (4xx), where it told one."""
 
     def __init__(self, message: str, *, status_code: int | None = None, code: int | None = None) -> None:
         super().__init__(message, status_code=status_code)

@@ -13,12 +13,12 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Self, TypeVar
-from urllib.parse import urlencode
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from gateway.waha.addresses import check_base_url, websocket_address
 from gateway.waha.errors import WahaMalformedEvent
 from gateway.waha.schemas import Connected, Event, parse_event
 
@@ -34,7 +34,7 @@ MAX_FRAME_BYTES = 8 * 1024 * 1024
 
 log = structlog.get_logger()
 
-# The library logs each request line at DEBUG, and WAHA takes the key of a WebSocket in the query only.
+# The library logs each request line at DEBUG, and ours holds the key.
 _quiet = logging.getLogger("gateway.waha.websocket")
 _quiet.setLevel(logging.WARNING)
 
@@ -55,12 +55,10 @@ class EventStream:
         wait: Callable[[float], Awaitable[object]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self.base_url = base_url.rstrip("/")
-        scheme, separator, rest = self.base_url.partition("://")
-        if scheme not in {"http", "https"} or not separator or not rest:
-            raise ValueError("a WAHA server's address is http(s)://host[:port]")
-        query = urlencode({"session": session, "events": ",".join(events), "x-api-key": api_key}, safe="*,")
-        self._address = f"{'wss' if scheme == 'https' else 'ws'}://{rest}/ws?{query}"
+        self.base_url = check_base_url(base_url)
+        # WAHA reads the key of a WebSocket from the query only, so this address is as secret as the key.
+        query = {"session": session, "events": ",".join(events), "x-api-key": api_key}
+        self._address = websocket_address(self.base_url, query)
         self._wait = wait
         self._jitter = jitter
         self._stopped = asyncio.Event()

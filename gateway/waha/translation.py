@@ -165,7 +165,8 @@ def _unprocessable(raw: str, message: str, body: Mapping[str, Any]) -> WahaRejec
 
 _GRPC = r"(?:\d+ [A-Z_]+: )?"
 _WRAPPED = _GRPC + r"(?:[\w ]+: )*"
-_REFUSED_WITH_CODE = re.compile(_GRPC + r"server returned error (\d+)")
+# WhatsApp's 4xx are refusals; its 5xx are failures of its own, after which the message may be out.
+_REFUSED_WITH_CODE = re.compile(_GRPC + r"server returned error (4\d\d)")
 _SENTENCES: tuple[tuple[re.Pattern[str], type[WahaError]], ...] = (
     (re.compile(_GRPC + r"no LID found for \S+(?: from server)?"), RecipientNotOnWhatsApp),
     (re.compile(_WRAPPED + r"rate-overlimit"), RateLimited),

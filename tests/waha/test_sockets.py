@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvloop
 
 from gateway.waha.client import WahaClient
 from gateway.waha.errors import WahaConnectionLost, WahaError, WahaTimeout, WahaUnreachable
@@ -29,7 +28,9 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 @pytest.fixture(params=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Run:
     """Runs a coroutine to its end on a loop of its own."""
-    factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
+    factory = asyncio.new_event_loop
+    if request.param == "uvloop":
+        factory = pytest.importorskip("uvloop").new_event_loop
 
     def run(work: Coroutine[Any, Any, None]) -> None:
         with asyncio.Runner(loop_factory=factory) as runner:

@@ -121,6 +121,7 @@ ROWS = [
     Row("GOWS: no login", 500, thrown(f"2 UNKNOWN: {NO_JID}"), EngineDisconnected, True),
     Row("NOWEB: socket down", 500, thrown("Connection Closed"), EngineDisconnected, True),
     # Nobody knows: the message may be out.
+    Row("GOWS: WhatsApp fails", 500, thrown("2 UNKNOWN: server returned error 500"), WahaServerError, False),
     Row(
         "GOWS: socket down",  # said before the write, and also after a write that could not be repeated
         500,
