@@ -1,9 +1,12 @@
 import asyncio
 import gzip
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from ipaddress import ip_network
+from contextlib import asynccontextmanager
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from socket import AF_INET, AddressFamily
+from typing import Any
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -34,6 +37,12 @@ class Server:
         self.answers: dict[str, bytes] = {}
         self.tail: Callable[[asyncio.StreamWriter], Awaitable[None]] | None = None
 
+    @asynccontextmanager
+    async def listening(self, host: str) -> AsyncIterator["Server"]:
+        async with await asyncio.start_server(self.serve, host, 0) as sockets:
+            self.port = sockets.sockets[0].getsockname()[1]
+            yield self
+
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.port}{path}"
 
@@ -59,11 +68,29 @@ class Server:
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    server = Server()
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.port = listening.sockets[0].getsockname()[1]
-    yield server
-    listening.close()
+    async with Server().listening("127.0.0.1") as server:
+        yield server
+
+
+@pytest.fixture
+async def public() -> AsyncIterator[Server]:
+    """A server that strangers' addresses may name (see `get_as_a_user`)."""
+    async with Server().listening("127.0.0.2") as server:
+        yield server
+
+
+class LoopbackSocket(socket.socket):
+    """A socket that connects to this machine only."""
+
+    def connect(self, address: Any) -> None:
+        assert ip_address(address[0]).is_loopback, f"a test was about to call {address[0]}"
+        super().connect(address)
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaves_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard that is broken must turn a test red, not call somebody's network."""
+    monkeypatch.setattr("gateway.fetch.socket", LoopbackSocket)
 
 
 class FakeDns(AbstractResolver):
@@ -216,13 +243,22 @@ async def test_an_address_of_a_private_network_is_forbidden_however_it_is_spelt(
 
 
 @pytest.mark.parametrize("answers", [["127.0.0.1"], ["127.0.0.2", "127.0.0.1"], ["127.0.0.1", "127.0.0.2"]])
-async def test_a_name_with_one_private_address_among_its_answers_is_forbidden(
-    server: Server, answers: list[str]
+async def test_a_name_with_one_private_address_among_its_answers_is_not_called_at_all(
+    public: Server, answers: list[str]
 ) -> None:
-    dns = FakeDns(answers)
+    public.says("/", "Content-Length: 2", body=b"ok")
     with pytest.raises(AddressForbidden):
-        await get_as_a_user(server.url(host="media.example"), resolver=dns, ports=(server.port,))
-    assert server.requests == []
+        await get_as_a_user(public.url(host="media.example"), resolver=FakeDns(answers), ports=(public.port,))
+    assert public.requests == []
+
+
+async def test_a_name_whose_only_address_may_be_called_is_called(public: Server) -> None:
+    public.says("/", "Content-Length: 2", body=b"ok")
+    dns = FakeDns(["127.0.0.2"], ["127.0.0.1"])
+    fetched = await get_as_a_user(public.url(host="media.example"), resolver=dns, ports=(public.port,))
+    assert fetched.content == b"ok"
+    assert f"Host: media.example:{public.port}" in public.requests[0]
+    assert dns.questions == ["media.example"]
 
 
 async def test_the_address_that_was_checked_is_the_one_that_is_called(server: Server) -> None:
@@ -234,27 +270,19 @@ async def test_the_address_that_was_checked_is_the_one_that_is_called(server: Se
     assert server.requests == []
 
 
-async def test_a_redirect_to_loopback_is_forbidden(server: Server) -> None:
-    public = Server()
-    listening = await asyncio.start_server(public.serve, "127.0.0.2", 0)
-    public.port = listening.sockets[0].getsockname()[1]
+async def test_a_redirect_to_loopback_is_forbidden(server: Server, public: Server) -> None:
     public.redirects("/", server.url("/secret"))
     with pytest.raises(AddressForbidden):
         await get_as_a_user(public.url(host="127.0.0.2"), ports=(public.port, server.port))
-    listening.close()
     assert len(public.requests) == 1
     assert server.requests == []
 
 
-async def test_a_name_that_turns_to_loopback_between_two_hops_is_forbidden() -> None:
-    public = Server()
-    listening = await asyncio.start_server(public.serve, "127.0.0.2", 0)
-    public.port = listening.sockets[0].getsockname()[1]
+async def test_a_name_that_turns_to_loopback_between_two_hops_is_forbidden(public: Server) -> None:
     public.redirects("/", "/again")
     dns = FakeDns(["127.0.0.2"], ["127.0.0.1"])
     with pytest.raises(AddressForbidden):
         await get_as_a_user(public.url(host="media.example"), resolver=dns, ports=(public.port,))
-    listening.close()
     assert dns.questions == ["media.example", "media.example"]
 
 
