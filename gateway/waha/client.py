@@ -77,7 +77,7 @@ class WahaClient:
             trust_env=False,
             follow_redirects=False,
         )
-        # Requests are built from ready parts, not by httpx's merging of defaults: a fifth of the work of a send.
+        # Requests are built from ready parts: five times cheaper than letting httpx merge defaults into each.
         headers = {
             "X-Api-Key": api_key,
             "Accept": "application/json",  # exactly this, or WAHA sends pictures as binary

@@ -252,6 +252,33 @@ async def test_closing_ends_a_stream_that_connects() -> None:
     server.close()
 
 
+@pytest.mark.parametrize("turns", range(12))
+async def test_closing_at_any_turn_of_the_opening_leaves_no_socket_open(turns: int) -> None:
+    loop, gone = asyncio.get_running_loop(), asyncio.Event()
+
+    def close_after(turns: int) -> None:
+        if turns:
+            loop.call_soon(close_after, turns - 1)
+        else:
+            closing.append(loop.create_task(stream.aclose()))
+
+    async def handler(connection: ServerConnection) -> None:
+        close_after(turns)
+        await connection.wait_closed()
+        gone.set()
+
+    closing: list[asyncio.Task[None]] = []
+    async with waha_events(handler) as address:
+        stream = EventStream(address, "key")
+        events = [event async for event in stream]
+        async with asyncio.timeout(5):
+            await gone.wait()
+    await asyncio.gather(*closing)
+
+    assert events in ([], [Connected()])
+    assert not stream.connected
+
+
 async def test_a_closed_stream_gives_nothing_more() -> None:
     stream = EventStream("http://waha.invalid:3000", "key")
     await stream.aclose()
