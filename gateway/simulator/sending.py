@@ -90,6 +90,13 @@ class Sender:
         """The faults of a session's sends: its own if it was given some, else the server's."""
         return self.session_faults.get(session, self.faults)
 
+    def latency(self, rng: random.Random) -> float:
+        """How long the next send takes, in seconds: lognormal, or constant without jitter."""
+        median = self._config.latency_seconds
+        if median <= 0 or not self._config.latency_jitter:
+            return median
+        return median * rng.lognormvariate(0.0, SIGMA)
+
     async def die(self) -> None:
         """The server process ends: sends in flight stop where they are."""
         await self._tasks.cancel_all()
@@ -126,7 +133,7 @@ class Sender:
         rng = draft.session.stored.rng
         faults = self.faults_of(draft.session.name)
         fault = faults.draw(rng)
-        await self._clock.sleep(self._latency(rng) + faults.slow)
+        await self._clock.sleep(self.latency(rng) + faults.slow)
         if fault in (Fault.ERROR_500, Fault.CUT_BEFORE, Fault.HANG_BEFORE):
             self._refuse(draft, attempt, fault.value)
             await self._fail(fault, faults.hang_seconds)
@@ -211,12 +218,6 @@ class Sender:
             media=draft.media,
             reply_to=draft.reply_to,
         )
-
-    def _latency(self, rng: random.Random) -> float:
-        median = self._config.latency_seconds
-        if median <= 0 or not self._config.latency_jitter:
-            return median
-        return median * rng.lognormvariate(0.0, SIGMA)
 
 
 def _text(value: Any) -> str:
