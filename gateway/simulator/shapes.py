@@ -16,8 +16,9 @@ def session_json(server: WahaServer, stored: StoredSession, *, engine: bool = Fa
         "me": stored.me if session is None else session.me,
         "presence": None if session is None else session.presence,
         "timestamps": {"activity": None if session is None else session.activity_ms},
-        "assignedWorker": stored.worker,
     }
+    if stored.worker is not None:
+        info["assignedWorker"] = stored.worker
     if stored.apps is not None:
         info["apps"] = stored.apps
     if engine and session is not None:

@@ -33,6 +33,11 @@ class TaskGroup:
         task.add_done_callback(self._finished)
         return task
 
+    async def join(self) -> None:
+        """Wait until nothing runs any more, what was started meanwhile included."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def cancel_all(self) -> None:
         """Cancel what still runs and wait for its end; the calling task is left alone."""
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]

@@ -45,6 +45,10 @@ class WebhookSender:
         """Start delivering one event to one endpoint; returns at once."""
         self._tasks.spawn(self._deliver(hook, self._headers(hook, envelope, body), body))
 
+    async def drained(self) -> None:
+        """Wait until every delivery that is under way has ended, well or not."""
+        await self._tasks.join()
+
     async def lose_all(self) -> None:
         """Forget what is not delivered yet."""
         await self._tasks.cancel_all()
