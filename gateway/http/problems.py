@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import structlog
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -176,8 +176,9 @@ async def _on_gateway_error(connection: HTTPConnection, exc: Exception) -> Respo
 
 
 async def _on_validation_error(connection: HTTPConnection, exc: Exception) -> Response:
-    assert isinstance(exc, RequestValidationError)
-    return problem_response(validation_failed(exc), connection.headers)
+    assert isinstance(exc, RequestValidationError | WebSocketRequestValidationError)
+    error = validation_failed(exc)
+    return _fit(problem_response(error, connection.headers), connection, error.error_code)
 
 
 async def _on_http_exception(connection: HTTPConnection, exc: Exception) -> Response:
@@ -234,6 +235,7 @@ def install_error_handlers(app: FastAPI) -> None:
     """Render every error of this app in the one shape. Call it before any other middleware is added."""
     app.add_exception_handler(GatewayError, _on_gateway_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(WebSocketRequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(Exception, _on_unexpected_error)  # for a fault in a middleware of ours
     app.add_middleware(UnexpectedErrors)

@@ -3,13 +3,13 @@
 Nothing of the request's values goes back to the caller: they may be huge, or secret.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from starlette.exceptions import HTTPException
 
-from gateway.errors import FieldError, GatewayError, ValidationFailed
+from gateway.errors import FieldError, ValidationFailed
 
 MAX_ERRORS = 100
 """So many wrong fields are listed in one answer; the rest are counted."""
@@ -18,13 +18,14 @@ MAX_FIELD_LENGTH = 200
 MAX_MESSAGE_LENGTH = 300
 
 
-def validation_failed(exc: RequestValidationError) -> ValidationFailed:
+def validation_failed(exc: RequestValidationError | WebSocketRequestValidationError) -> ValidationFailed:
     """The same finding as one error of ours, with the first `MAX_ERRORS` wrong fields."""
-    return too_many_capped(_distinct(_field_error(error, exc.body) for error in exc.errors()))
+    body = exc.body if isinstance(exc, RequestValidationError) else None
+    return fields_failed(list(dict.fromkeys(_field_error(error, body) for error in exc.errors())))
 
 
-def too_many_capped(fields: Sequence[FieldError]) -> ValidationFailed:
-    """An error that names at most `MAX_ERRORS` fields and says how many there were."""
+def fields_failed(fields: Sequence[FieldError]) -> ValidationFailed:
+    """An error that names the first `MAX_ERRORS` of these wrong fields and says how many there are."""
     listed = list(fields[:MAX_ERRORS])
     if len(fields) > MAX_ERRORS:
         detail = f"{len(fields)} fields are not valid; the first {MAX_ERRORS} are listed."
@@ -42,20 +43,12 @@ def malformed_json(reason: str) -> ValidationFailed:
     return ValidationFailed(message, errors=[FieldError("body", message, "json_invalid")])
 
 
-def malformed_body(exc: HTTPException) -> GatewayError | None:
-    """FastAPI's 400 for a body that it could not read (nested too deeply, not UTF-8), as our 422; else None."""
+def malformed_body(exc: HTTPException) -> ValidationFailed | None:
+    """FastAPI's 400 for a body that it could not read, as our 422; None for any other error."""
     cause = exc.__cause__
     if exc.status_code != 400 or not isinstance(cause, RecursionError | ValueError):
         return None
-    if isinstance(cause, RecursionError):
-        return malformed_json("it is nested too deeply")
-    if isinstance(cause, UnicodeDecodeError):
-        return malformed_json("it is not UTF-8")
-    return malformed_json("it cannot be read")
-
-
-def _distinct(errors: Iterable[FieldError]) -> list[FieldError]:
-    return list(dict.fromkeys(errors))
+    return malformed_json("it is nested too deeply, or not UTF-8")
 
 
 def _field_error(error: Mapping[str, Any], body: Any) -> FieldError:

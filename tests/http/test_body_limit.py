@@ -45,7 +45,7 @@ async def in_chunks(size: int, taken: list[int]) -> AsyncGenerator[bytes, None]:
 
 @pytest.mark.parametrize("path", ["/json", "/bytes", "/deaf", "/nowhere"])
 async def test_an_announced_length_over_the_limit_is_413(app: FastAPI, client_of: ClientOf, path: str) -> None:
-    answer = await client_of(app).post(path, content=b" " * 101, headers={"Content-Type": "application/json"})
+    answer = await client_of(app).post(path, content=b" " * 101, headers={"Content-Type": "text/csv"})
     assert answer.status_code == 413
     assert Problem.model_validate(answer.json()).error_code == "PAYLOAD_TOO_LARGE"
     assert "100 bytes" in answer.json()["detail"]

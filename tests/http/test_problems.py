@@ -1,6 +1,6 @@
 """Whatever goes wrong, the caller gets the one error shape."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import structlog
@@ -23,6 +23,10 @@ class Recipient(BaseModel):
         if not value.isdigit():
             raise ValueError("Only digits, please")
         return value
+
+
+class Address(BaseModel):
+    phone: str
 
 
 class Sending(BaseModel):
@@ -65,7 +69,7 @@ def app() -> FastAPI:
         }[what]
 
     @app.websocket("/ws/{when}")
-    async def refuse(websocket: WebSocket, when: str) -> None:
+    async def refuse(websocket: WebSocket, when: Literal["at-once", "later"]) -> None:
         if when == "later":
             await websocket.accept()
         raise Unauthorized
@@ -203,6 +207,16 @@ async def test_every_wrong_field_is_named(
     assert {(error.field, error.code) for error in problem.errors} == fields
 
 
+async def test_a_field_that_each_member_of_a_union_misses_is_named_once(app: FastAPI, client_of: ClientOf) -> None:
+    @app.post("/either")
+    async def either(body: Recipient | Address) -> str:
+        return "never"
+
+    answer = await client_of(app).post("/either", json={})
+    assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [("phone", "missing")]
+    assert answer.json()["detail"] == "phone: Field required"
+
+
 async def test_a_wrong_query_parameter_is_named(app: FastAPI, client_of: ClientOf) -> None:
     answer = await client_of(app).get("/raise/bug", params={"number": "many"})
     assert answer.json()["errors"] == [
@@ -264,6 +278,14 @@ async def test_a_websocket_is_refused_before_it_is_accepted(app: FastAPI, open_w
     start, body = await open_websocket(app, "/ws/at-once", {})
     assert (start["type"], start["status"]) == ("websocket.http.response.start", 401)
     assert Problem.model_validate_json(body["body"]).error_code == "UNAUTHORIZED"
+
+
+async def test_a_websocket_with_a_wrong_parameter_is_refused_by_name(
+    app: FastAPI, open_websocket: OpenWebSocket
+) -> None:
+    start, body = await open_websocket(app, "/ws/never", {})
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 422)
+    assert [error.field for error in Problem.model_validate_json(body["body"]).errors] == ["when"]
 
 
 async def test_an_accepted_websocket_is_closed_with_the_reason(app: FastAPI, open_websocket: OpenWebSocket) -> None:
