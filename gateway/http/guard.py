@@ -100,6 +100,8 @@ class Guard:
             self._check(scope, headers)
         except GatewayError as refusal:
             log.info("request_refused", reason=refusal.error_code, path=scope["path"])
+            if scope["type"] == "websocket":  # before it is accepted, this is a 403 of the handshake
+                return await send({"type": "websocket.close", "code": 1008, "reason": refusal.error_code})
             return await problem_response(refusal, headers)(scope, receive, send)
         if self._is_preflight(scope, headers):
             return await Response(status_code=204, headers=PREFLIGHT_HEADERS)(scope, receive, send)
@@ -174,7 +176,7 @@ def _is_at_or_below(path: str, page: str) -> bool:
 
 
 def _with_headers(send: Send, scope: Scope, cors_origin: str | None) -> Send:
-    """Add our headers to every answer, a refused WebSocket handshake's too. What the app set itself is kept."""
+    """Add our headers to every answer, also where the app refuses a WebSocket. What the app set itself is kept."""
     is_api = scope["path"].startswith("/api")
 
     async def send_with_headers(message: Message) -> None:
