@@ -5,6 +5,7 @@ In SQL the time is `gateway_now()` (see `gateway/db.py`), which every connection
 
 import asyncio
 import time
+from collections.abc import Callable
 
 
 class Clock:
@@ -17,6 +18,14 @@ class Clock:
     def monotonic(self) -> float:
         """Seconds that never run backwards; only differences mean something."""
         return time.monotonic()
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call `callback` on the event loop after `delay` seconds; the handle cancels it."""
+        return asyncio.get_running_loop().call_later(delay, callback)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass."""
+        await asyncio.sleep(seconds)
 
     async def wait(self, event: asyncio.Event, timeout: float | None) -> bool:
         """Wait until `event` is set or `timeout` seconds have passed; True if the event came."""

@@ -13,25 +13,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 from filelock import FileLock, Timeout
-from sqlalchemy import Table, event, func, select
+from sqlalchemy import Row, Table, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlmodel import SQLModel
 
 from gateway.clock import Clock
 
-naming_convention = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-SQLModel.metadata.naming_convention = naming_convention
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+"""A row of whatever columns: their names are in the query beside it."""
 
 
 class DatabaseError(Exception):

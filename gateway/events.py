@@ -35,6 +35,13 @@ class ServerReachabilityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerSuspected:
+    """A call found a WAHA server away: whoever watches it should look now."""
+
+    server_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class DelaysChanged:
     """The admin set new delays, for all or for one sender."""
 

@@ -68,7 +68,7 @@ def configure_logging(settings: LoggingSettings, *, console: bool = True) -> Non
         handler.setFormatter(_formatter(settings.format, shared))
         root.addHandler(handler)
     root.setLevel(settings.level)
-    for noisy in ("httpx", "httpcore", "aiohttp", "websockets", "apscheduler", "aiosqlite", "uvicorn.access"):
+    for noisy in ("httpx", "httpcore", "aiohttp", "websockets", "apscheduler", "aiosqlite", "uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

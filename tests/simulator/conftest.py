@@ -82,6 +82,13 @@ class Simulated:
         body = {"session": SENDER, "chatId": CHAT, "text": "hello", "id": MESSAGE_ID, **fields}
         return await self.call("POST", "/api/sendText", {k: v for k, v in body.items() if v is not None})
 
+    async def begin_sending(self) -> asyncio.Task[httpx.Response]:
+        """Start a send and return when the server is at work on it."""
+        sending = asyncio.create_task(self.send())
+        while (await self.call("GET", f"/api/sessions/{SENDER}")).json()["timestamps"]["activity"] is None:
+            pass
+        return sending
+
     async def status(self, name: str = SENDER) -> str:
         """The session's status as the API tells it."""
         return str((await self.call("GET", f"/api/sessions/{name}")).json()["status"])

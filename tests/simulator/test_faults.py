@@ -56,8 +56,7 @@ async def test_a_hang_lasts_as_long_as_it_was_told(simulate: Simulate, fault: st
 
 
 async def test_a_hung_message_is_in_the_ledger_before_anybody_is_answered(simulate: Simulate) -> None:
-    waha = await simulate(speed=1)
-    waha.server.clock.set_speed(1000)
+    waha = await simulate()
     await waha.pair()
     waha.server.clock.set_speed(1)
     await waha.faults(hang=1, hang_seconds=3600)
@@ -146,10 +145,9 @@ async def test_a_dead_server_cuts_every_call_but_those_of_sim(simulate: Simulate
 async def test_a_server_that_dies_during_a_send_answers_nobody_though_whatsapp_has_it(
     simulate: Simulate,
 ) -> None:
-    waha = await simulate(speed=100, latency_seconds=5, latency_jitter=False)
+    waha = await simulate(latency_seconds=300, latency_jitter=False)
     await waha.pair()
-    sending = asyncio.create_task(waha.send())
-    await waha.server.clock.sleep(1)
+    sending = await waha.begin_sending()
     await waha.faults(down=True)
     with pytest.raises(httpx.ReadError):
         await sending

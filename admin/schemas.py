@@ -1,0 +1,77 @@
+"""What the operator's routes take and give."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_DELAY_SECONDS = 86_400
+DelaySeconds = Annotated[
+    float, Field(ge=0, le=MAX_DELAY_SECONDS, allow_inf_nan=False, strict=True, description="Seconds, fractions allowed")
+]
+
+
+class DelaysIn(BaseModel):
+    """New delays; one that is left out stays as it is."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"MESSAGE_DELAY": 2, "SENDER_SWITCH_DELAY": 5}]}
+    )
+
+    MESSAGE_DELAY: DelaySeconds | None = None
+    SENDER_SWITCH_DELAY: DelaySeconds | None = None
+
+
+class DelaysOut(BaseModel):
+    """The delays that hold now, in seconds."""
+
+    MESSAGE_DELAY: float
+    SENDER_SWITCH_DELAY: float
+
+
+class UserDelaysIn(BaseModel):
+    """One sender's own delay; null gives it the general one again."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"sender_number": "+447700900001", "MESSAGE_DELAY": 10}]},
+    )
+
+    sender_number: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    MESSAGE_DELAY: DelaySeconds | None
+
+
+class UserDelaysOut(BaseModel):
+    """One sender's delay: its own (null: none), and the one that holds for it."""
+
+    sender_number: str
+    MESSAGE_DELAY: float | None
+    effective_message_delay: float
+
+
+class UserOut(BaseModel):
+    """A sender number that is registered here."""
+
+    sender_number: str
+    session_status: str | None = Field(description="Null: it has no session")
+    campaigns: int
+    messages_sent: int
+    MESSAGE_DELAY: float | None = Field(description="Its own delay; null: the general one")
+    created_at: datetime | None
+
+
+class Metrics(BaseModel):
+    """How the whole system is doing."""
+
+    active_sessions: int
+    sessions: dict[str, int] = Field(description="Sessions by state")
+    messages_sent_today: int = Field(description="Since midnight UTC")
+    messages: dict[str, int] = Field(description="Messages by state")
+    queue_size: int
+    in_flight: int
+    campaigns: dict[str, int] = Field(description="Campaigns by state")
+    servers_up: int
+    servers_total: int
+    average_answer_seconds: float = Field(description="How long WAHA takes to answer a send, lately")
+    uptime_seconds: float
+    version: str

@@ -1,0 +1,268 @@
+"""The queue: campaigns, their messages, and the lanes that the messages leave through.
+
+Times are epoch seconds. `due_at` is the one clock of a lane: the next moment to look at it while it is free,
+and the end of its lease while a replica owns it. An expired lease is simply due again.
+"""
+
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Float, Index, Text, Uuid, text
+from sqlmodel import Field, SQLModel
+
+from sessions.models import one_of
+
+IDLE = 1e12
+"""`due_at` of a lane that has nothing to do: whoever gives it something sets an earlier time."""
+
+
+class MessageState(StrEnum):
+    """One outgoing message."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    UNCONFIRMED = "unconfirmed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+_M = MessageState
+MESSAGE_TRANSITIONS: dict[MessageState, frozenset[MessageState]] = {
+    _M.QUEUED: frozenset({_M.SENDING, _M.CANCELLED, _M.SKIPPED, _M.FAILED}),
+    # back to queued: surely not sent, or taken back before it was fired
+    _M.SENDING: frozenset({_M.SENT, _M.DELIVERED, _M.READ, _M.UNCONFIRMED, _M.QUEUED, _M.FAILED, _M.CANCELLED}),
+    _M.SENT: frozenset({_M.DELIVERED, _M.READ, _M.FAILED}),
+    _M.DELIVERED: frozenset({_M.READ}),
+    _M.READ: frozenset(),
+    _M.UNCONFIRMED: frozenset({_M.SENT, _M.DELIVERED, _M.READ, _M.QUEUED, _M.FAILED}),
+    _M.FAILED: frozenset({_M.QUEUED, _M.DELIVERED, _M.READ}),
+    _M.SKIPPED: frozenset(),
+    _M.CANCELLED: frozenset(),
+}
+
+
+class CampaignState(StrEnum):
+    """One text for many recipients."""
+
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    COMPLETED_WITH_ERRORS = "completed_with_errors"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+_C = CampaignState
+CAMPAIGN_TRANSITIONS: dict[CampaignState, frozenset[CampaignState]] = {
+    _C.SCHEDULED: frozenset({_C.QUEUED, _C.CANCELLED, _C.FAILED}),
+    _C.QUEUED: frozenset({_C.RUNNING, _C.PAUSED, _C.CANCELLED}),
+    _C.RUNNING: frozenset({_C.PAUSED, _C.COMPLETED, _C.COMPLETED_WITH_ERRORS, _C.FAILED, _C.CANCELLED}),
+    _C.PAUSED: frozenset({_C.RUNNING, _C.QUEUED, _C.CANCELLED, _C.COMPLETED, _C.COMPLETED_WITH_ERRORS, _C.FAILED}),
+    _C.COMPLETED: frozenset(),
+    _C.COMPLETED_WITH_ERRORS: frozenset({_C.RUNNING}),
+    _C.FAILED: frozenset({_C.RUNNING}),
+    _C.CANCELLED: frozenset(),
+}
+OPEN_STATES = (CampaignState.QUEUED, CampaignState.RUNNING, CampaignState.PAUSED)
+
+
+class Priority(StrEnum):
+    """Which campaign a lane serves first."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+    URGENT = "urgent"
+
+    @property
+    def rank(self) -> int:
+        """Higher goes first."""
+        return list(Priority).index(self)
+
+
+class Rotation(StrEnum):
+    """How recipients are dealt to senders."""
+
+    EVEN = "even"
+    FASTEST = "fastest"
+
+
+class Campaign(SQLModel, table=True):
+    """One text for many recipients, through one or more senders.
+
+    `last_answer_at`, `last_sender_id` and `in_flight` are the campaign's own clock, for the sender switch delay;
+    what a dead replica left in flight is counted off when its lane's lease has run out. `turn` is the position of
+    the sender whose turn it is. The `n_` columns count messages by state, in the transactions that move them.
+    """
+
+    __table_args__ = (
+        CheckConstraint(one_of("state", CampaignState), name="state"),
+        CheckConstraint(one_of("rotation", Rotation), name="rotation"),
+        Index("ix_campaign_account_created", "account_id", "created_at"),
+        Index("ix_campaign_sender_number_created", "sender_number", "created_at"),
+    )
+
+    id: str = Field(sa_column=Column(Uuid(as_uuid=False), primary_key=True))
+    account_id: str = Field(foreign_key="account.id", max_length=36)
+    sender_number: str = Field(max_length=15)
+    name: str = Field(default="", max_length=255)
+    template: str = Field(sa_column=Column(Text, nullable=False))
+    media_url: str | None = None
+    media_id: str | None = Field(default=None, max_length=36)
+    state: str = Field(default=CampaignState.QUEUED, max_length=24)
+    priority: int = 1
+    rotation: str = Field(default=Rotation.EVEN, max_length=8)
+    failover: bool = True
+    senders: int = 1
+    turn: int = 0
+    in_flight: int = 0
+    last_answer_at: float | None = None
+    last_sender_id: int | None = None
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    reason: str = ""
+    total: int = 0
+    n_queued: int = 0
+    n_sending: int = 0
+    n_sent: int = 0
+    n_delivered: int = 0
+    n_read: int = 0
+    n_unconfirmed: int = 0
+    n_failed: int = 0
+    n_skipped: int = 0
+    n_cancelled: int = 0
+
+
+class CampaignSender(SQLModel, table=True):
+    """One sender's place in a campaign's rotation. `open` until the campaign has ended."""
+
+    __tablename__ = "campaign_sender"
+    __table_args__ = (
+        Index(
+            "ix_campaign_sender_open",
+            "sender_id",
+            sqlite_where=text("open"),
+            postgresql_where=text("open"),
+        ),
+    )
+
+    campaign_id: str = Field(sa_column=Column(Uuid(as_uuid=False), primary_key=True))
+    sender_id: int = Field(primary_key=True, foreign_key="sender.id")
+    position: int
+    open: bool = True
+    served_at: float = 0
+
+
+_QUEUED = text("state = 'queued'")
+_DEALT = text("state = 'queued' AND sender_id IS NOT NULL")
+_BAD = text("state IN ('failed', 'unconfirmed')")
+
+
+class Message(SQLModel, table=True):
+    """One outgoing text or media to one recipient.
+
+    `text` is None where it is the campaign's template as it stands. `sender_id` is the lane that it was dealt to,
+    and then the one that it left through. `wa_id` is committed before the send that carries it. `uncertain_at`
+    is set while nobody knows whether WhatsApp has it.
+    """
+
+    __table_args__ = (
+        CheckConstraint(one_of("state", MessageState), name="state"),
+        Index("uq_message_campaign_seq", "campaign_id", "seq", unique=True),
+        Index("ix_message_queued", "campaign_id", "seq", sqlite_where=_QUEUED, postgresql_where=_QUEUED),
+        Index("ix_message_dealt", "campaign_id", "sender_id", "seq", sqlite_where=_DEALT, postgresql_where=_DEALT),
+        Index("ix_message_bad", "campaign_id", "seq", sqlite_where=_BAD, postgresql_where=_BAD),
+        Index(
+            "uq_message_wa_id",
+            "wa_id",
+            unique=True,
+            sqlite_where=text("wa_id IS NOT NULL"),
+            postgresql_where=text("wa_id IS NOT NULL"),
+        ),
+    )
+
+    id: str = Field(sa_column=Column(Uuid(as_uuid=False), primary_key=True))
+    campaign_id: str = Field(sa_column=Column(Uuid(as_uuid=False), nullable=False))
+    seq: int
+    phone: str = Field(max_length=15)
+    grade: str = Field(default="valid", max_length=8)
+    text: str | None = Field(default=None, sa_column=Column(Text))
+    state: str = Field(default=MessageState.QUEUED, max_length=12)
+    sender_id: int | None = None
+    wa_id: str | None = Field(default=None, max_length=40)
+    attempts: int = 0
+    not_before: float = 0
+    created_at: float
+    started_at: float | None = None
+    uncertain_at: float | None = None
+    sent_at: float | None = None
+    delivered_at: float | None = None
+    read_at: float | None = None
+    finished_at: float | None = None
+    ack: int | None = None
+    error_code: str | None = Field(default=None, max_length=40)
+    error: str | None = Field(default=None, sa_column=Column(Text))
+
+
+class Lane(SQLModel, table=True):
+    """The line of messages of one sender: one at a time, paced.
+
+    `epoch` and `owner` fence every settlement. `message_id` is the message that is in flight or uncertain: the
+    lane takes no other before that one is settled. `message_delay` is the sender's own delay (None: the general
+    one), `extra_delay` the jitter of the present gap.
+    `sent_today` counts what left on `day` (days since
+    1970, UTC). `resting_until` is set where WAHA refused a send for now, with `resting_code` as the reason.
+    """
+
+    __table_args__ = (Index("ix_lane_due_at", "due_at"),)
+
+    sender_id: int = Field(primary_key=True, foreign_key="sender.id")
+    due_at: float = Field(default=IDLE, sa_column=Column(Float(53), nullable=False))
+    owner: str | None = Field(default=None, max_length=36)
+    epoch: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    message_id: str | None = Field(default=None, sa_column=Column(Uuid(as_uuid=False)))
+    last_answer_at: float | None = None
+    message_delay: float | None = None
+    extra_delay: float = 0
+    day: int = 0
+    sent_today: int = 0
+    sent_total: int = 0
+    resting_until: float = 0
+    resting_code: str = Field(default="", max_length=32)
+
+
+class Media(SQLModel, table=True):
+    """What a `media_url` gave, kept until its campaign has ended."""
+
+    id: str = Field(primary_key=True, max_length=36)
+    url: str
+    mimetype: str = Field(max_length=255)
+    filename: str = Field(max_length=255)
+    size: int
+    content: bytes
+    created_at: float
+
+
+class Setting(SQLModel, table=True):
+    """A number that an admin changes while the gateway runs."""
+
+    key: str = Field(primary_key=True, max_length=40)
+    value: float
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """The answer that was given to a key, so that the same request again gets the same one."""
+
+    __tablename__ = "idempotency_key"
+
+    scope: str = Field(primary_key=True, max_length=80)
+    key: str = Field(primary_key=True, max_length=255)
+    request_hash: str = Field(max_length=64)
+    response: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: float

@@ -1,0 +1,101 @@
+"""What a lane was given to do, and what became of it: values that travel between queue and dispatcher."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from campaigns.sending.models import IDLE
+from campaigns.sending.pacing import Delays
+
+
+class Task(StrEnum):
+    """What to do with a claimed message."""
+
+    SEND = "send"
+    RECONCILE = "reconcile"  # find out whether WhatsApp has it
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One message that a lane owns until its lease ends. Times are the database's, in epoch seconds.
+
+    `turn` is the campaign's turn to give back if nothing is sent (None where no turn was taken).
+    """
+
+    task: Task
+    sender_id: int
+    epoch: int
+    message_id: str
+    campaign_id: str
+    wa_id: str
+    phone: str
+    text: str
+    media_id: str | None
+    attempts: int
+    fire_at: float
+    started_at: float
+    turn: int | None
+    number: str
+    session_name: str
+    server_id: str
+    paired_at: float | None
+
+
+class Result(StrEnum):
+    """The ways that a claim can end."""
+
+    SENT = "sent"  # WAHA took it, or a look-up found it
+    FAILED = "failed"  # refused for good
+    RETRY = "retry"  # surely not sent; again after a while, an attempt is counted
+    LATER = "later"  # surely not sent, and not the message's fault: no attempt is counted
+    RELEASED = "released"  # taken back before it was fired
+    UNCERTAIN = "uncertain"  # nobody knows: the lane waits while it is looked up
+    ASK_AGAIN = "ask_again"  # still uncertain
+    ABSENT = "absent"  # it never left: queued again under the same id
+    UNCONFIRMED = "unconfirmed"  # it cannot be told: a person decides
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a claim ended.
+
+    `wait_seconds` is how long the message (RETRY) or the lane (LATER, UNCERTAIN, ASK_AGAIN) rests. `answered` tells
+    that a request reached WAHA, at `answered_at` on the monotonic clock: pacing counts from there. `wa_id` is the
+    engine's own id where it ignores ours.
+    """
+
+    result: Result
+    code: str = ""
+    reason: str = ""
+    wait_seconds: float = 0.0
+    answered: bool = False
+    answered_at: float = 0.0
+    ack: int | None = None
+    wa_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """What the queue has to know of the settings; seconds."""
+
+    replica: str
+    lease_seconds: float = 5.0
+    jitter: float = 0.0
+    horizon_seconds: float = 0.25
+    poll_seconds: float = 1.0  # how soon a lane that waits for others is looked at again
+    batch: int = 500
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one transaction brought: what to do now, and when to come again.
+
+    Times are the database's; `monotonic` is this process's own, no earlier than `now`.
+    """
+
+    now: float
+    monotonic: float
+    delays: Delays
+    claims: list[Claim] = field(default_factory=list)
+    next_due_at: float = IDLE
+    finished: list[tuple[str, str]] = field(default_factory=list)
+    lost: list[Claim] = field(default_factory=list)

@@ -1,0 +1,85 @@
+"""What follows from an error of WAHA: one pure decision per kind of error.
+
+Surely not sent is sorted into *refused for good* (FAILED), *not now* (LATER: the message waits, no attempt is
+counted) and *try again* (RETRY, with growing pauses). Whatever else goes wrong is UNCERTAIN: the message is looked
+up before it may go again.
+"""
+
+from dataclasses import dataclass
+
+from campaigns.sending.outcomes import Outcome, Result
+from gateway.waha.errors import (
+    ContactLimited,
+    EngineDisconnected,
+    RateLimited,
+    RecipientNotOnWhatsApp,
+    SessionNotFound,
+    SessionNotWorking,
+    WahaError,
+    WahaInvalidRequest,
+    WahaNotImplemented,
+    WahaUnauthorized,
+    WahaUnreachable,
+)
+
+FIRST_LOOK_SECONDS = 1.0
+NUMBER_LOCK_SECONDS = 3600.0
+_BACKOFF_SECONDS = (5.0, 30.0, 120.0, 600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What one kind of error means."""
+
+    result: Result
+    code: str
+    wait_seconds: float = 0.0
+    answered: bool = True
+
+
+_RULES: tuple[tuple[type[WahaError], _Rule], ...] = (
+    (WahaUnreachable, _Rule(Result.LATER, "server_down", 1.0, answered=False)),
+    (WahaUnauthorized, _Rule(Result.LATER, "server_down", 10.0)),
+    (SessionNotWorking, _Rule(Result.LATER, "session_not_connected", 1.0)),
+    (SessionNotFound, _Rule(Result.LATER, "session_not_connected", 5.0)),
+    (EngineDisconnected, _Rule(Result.LATER, "session_not_connected", 2.0)),
+    (RateLimited, _Rule(Result.LATER, "backoff", 30.0)),
+    (ContactLimited, _Rule(Result.LATER, "number_lock", NUMBER_LOCK_SECONDS)),
+    (RecipientNotOnWhatsApp, _Rule(Result.FAILED, "not_on_whatsapp")),
+    (WahaInvalidRequest, _Rule(Result.FAILED, "rejected")),
+    (WahaNotImplemented, _Rule(Result.FAILED, "not_supported")),
+)
+
+
+def decide(error: WahaError, attempts: int, max_attempts: int, answered_at: float) -> Outcome:
+    """What becomes of a message whose send number `attempts` ended in `error`."""
+    reason = str(error)
+    if not error.surely_not_sent:
+        return Outcome(Result.UNCERTAIN, "uncertain", reason, FIRST_LOOK_SECONDS, True, answered_at)
+    for kind, rule in _RULES:
+        if isinstance(error, kind):
+            return Outcome(rule.result, rule.code, reason, rule.wait_seconds, rule.answered, answered_at)
+    if attempts >= max_attempts:
+        return Outcome(Result.FAILED, "gave_up", f"{reason}, after {attempts} attempts", 0.0, True, answered_at)
+    return Outcome(Result.RETRY, "backoff", reason, backoff(attempts), True, answered_at)
+
+
+def backoff(attempts: int) -> float:
+    """Seconds to rest after `attempts` attempts in vain."""
+    return _BACKOFF_SECONDS[min(attempts, len(_BACKOFF_SECONDS)) - 1]
+
+
+def hold_seconds(engine: str, timeout_seconds: float, override: float) -> float:
+    """How long absence proves nothing: an unanswered send may still be carried out by WAHA until then.
+
+    The longer of our own patience and the engine's (GOWS 75 s, NOWEB 120 s, with their waits), and a margin.
+    `override` above 0 replaces it.
+    """
+    if override > 0:
+        return override
+    return max(timeout_seconds, 100.0 if engine == "GOWS" else 140.0) + 10.0
+
+
+def next_look(age_seconds: float, hold: float) -> float:
+    """Seconds until an uncertain message is looked up again: more and more patient, and not past the hold."""
+    return max(0.05, min(max(FIRST_LOOK_SECONDS, age_seconds / 4), hold - age_seconds))

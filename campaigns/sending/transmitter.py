@@ -1,0 +1,152 @@
+"""Carrying one claimed message to WAHA, or finding out what became of one."""
+
+import base64
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import select
+
+from campaigns.sending.media import media_kind
+from campaigns.sending.outcomes import Claim, Outcome, Result, Task
+from campaigns.sending.retry import decide, hold_seconds, next_look
+from campaigns.sending.tables import media
+from gateway.clock import Clock
+from gateway.db import Database
+from gateway.waha.client import WahaClient
+from gateway.waha.errors import LookupUnavailable, WahaError, WahaUnreachable
+from gateway.waha.ids import make_chat_id
+from gateway.waha.schemas import FoundMessage, SentMessage
+from sessions.fleet import Fleet
+
+log = structlog.get_logger()
+
+_IDS_IGNORED = frozenset({"WEBJS", "WPP"})  # these engines give a message an id of their own
+_MEDIA_IN_MEMORY = 4
+FIRST_LATENCY_GUESS = 0.5
+"""Seconds until WAHA answers, before we have seen any; afterwards a moving average."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransmitterSettings:
+    """What carrying a message depends on; seconds."""
+
+    timeout_seconds: float = 150.0
+    hold_seconds: float = 0.0
+    max_attempts: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A media file, ready to be handed over."""
+
+    mimetype: str
+    filename: str
+    base64: str
+
+
+class Transmitter:
+    """Does what a claim asks for and says how it ended. It never raises a `WahaError`."""
+
+    def __init__(self, db: Database, fleet: Fleet, clock: Clock, settings: TransmitterSettings) -> None:
+        self._db = db
+        self._fleet = fleet
+        self._clock = clock
+        self._settings = settings
+        self.latency_seconds = FIRST_LATENCY_GUESS
+        self._media: OrderedDict[str, _File] = OrderedDict()
+
+    async def carry_out(self, claim: Claim, age_seconds: float) -> Outcome:
+        """Send or reconcile; `age_seconds` is the time since the message was first handed to WAHA."""
+        if claim.task is Task.SEND:
+            return await self._send(claim)
+        return await self._reconcile(claim, age_seconds)
+
+    async def _send(self, claim: Claim) -> Outcome:
+        client = self._fleet.client(claim.server_id)
+        started_at = self._clock.monotonic()
+        try:
+            if client is None:
+                raise WahaUnreachable("the session's WAHA server is not known here")
+            sent = await self._hand_over(client, claim)
+        except WahaError as error:
+            if isinstance(error, WahaUnreachable):
+                self._fleet.note_unreachable(claim.server_id)
+            return decide(error, claim.attempts, self._settings.max_attempts, self._clock.monotonic())
+        answered_at = self._clock.monotonic()
+        self._note_latency(answered_at - started_at)
+        wa_id = sent.message_id if sent.message_id != claim.wa_id else None
+        return Outcome(
+            Result.SENT, answered=True, answered_at=answered_at, ack=1 if sent.accepted else None, wa_id=wa_id
+        )
+
+    def _note_latency(self, seconds: float) -> None:
+        self.latency_seconds += (seconds - self.latency_seconds) / 50
+
+    async def _hand_over(self, client: WahaClient, claim: Claim) -> SentMessage:
+        chat_id = make_chat_id(claim.phone)
+        if claim.media_id is None:
+            return await client.send_text(claim.session_name, chat_id, claim.text, claim.wa_id)
+        file = await self._read_media(claim.media_id)
+        return await client.send_media(
+            claim.session_name,
+            chat_id,
+            kind=media_kind(file.mimetype),
+            data=file.base64,
+            mimetype=file.mimetype,
+            filename=file.filename,
+            caption=claim.text or None,
+            message_id=claim.wa_id,
+        )
+
+    async def _read_media(self, media_id: str) -> _File:
+        """The file of a campaign; a few are kept in memory, for each goes out many times."""
+        if media_id not in self._media:
+            async with self._db.read() as connection:
+                found = (await connection.execute(select(media).where(media.c.id == media_id))).one()
+            encoded = base64.b64encode(found.content).decode("ascii")
+            self._media[media_id] = _File(found.mimetype, found.filename, encoded)
+            while len(self._media) > _MEDIA_IN_MEMORY:
+                self._media.popitem(last=False)
+        self._media.move_to_end(media_id)
+        return self._media[media_id]
+
+    async def _reconcile(self, claim: Claim, age_seconds: float) -> Outcome:
+        engine = self._fleet.engine(claim.server_id)
+        hold = hold_seconds(engine, self._settings.timeout_seconds, self._settings.hold_seconds)
+        wait = next_look(age_seconds, hold)
+        client = self._fleet.client(claim.server_id)
+        if client is None:
+            return Outcome(Result.ASK_AGAIN, "server_down", "its WAHA server is not known here", wait)
+        tells = engine not in _IDS_IGNORED and not _paired_anew(claim)
+        try:
+            found = await client.find_message(claim.session_name, make_chat_id(claim.phone), claim.wa_id)
+        except LookupUnavailable:
+            found, tells = None, False
+        except WahaError as error:
+            return Outcome(Result.ASK_AGAIN, "uncertain", str(error), max(wait, 1.0))
+        if found is not None:
+            return _found(found)
+        if age_seconds < hold:
+            return Outcome(Result.ASK_AGAIN, "uncertain", "WAHA has not shown it yet", wait)
+        return self._absent(claim, tells=tells)
+
+    def _absent(self, claim: Claim, *, tells: bool) -> Outcome:
+        """It was not found, and the hold is over; `tells` is whether that proves anything."""
+        if not tells:
+            reason = "WAHA cannot tell whether it was sent; send it again or take it as sent"
+            return Outcome(Result.UNCONFIRMED, "unconfirmed", reason)
+        if claim.attempts >= self._settings.max_attempts:
+            return Outcome(Result.FAILED, "gave_up", f"it never left, after {claim.attempts} attempts")
+        return Outcome(Result.ABSENT, "absent", "it never left")
+
+
+def _found(found: FoundMessage) -> Outcome:
+    if found.ack == -1:
+        return Outcome(Result.FAILED, "refused_by_whatsapp", "WhatsApp refused it")
+    return Outcome(Result.SENT, ack=found.ack or None)
+
+
+def _paired_anew(claim: Claim) -> bool:
+    """A new pairing begins with an empty store: there, absence proves nothing."""
+    return claim.paired_at is not None and claim.paired_at > claim.started_at

@@ -1,0 +1,110 @@
+"""Why has it not been sent yet? One answer out of a fixed list of words, from what the tables say. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from campaigns.sending.models import CampaignState
+
+
+class Reason(StrEnum):
+    """Everything that a message may wait for."""
+
+    MESSAGE_DELAY = "message_delay"
+    SENDER_SWITCH_DELAY = "sender_switch_delay"
+    NOT_ITS_TURN = "not_its_turn"
+    SESSION_NOT_CONNECTED = "session_not_connected"
+    SERVER_DOWN = "server_down"
+    SCHEDULED = "scheduled"
+    PAUSED = "paused"
+    NUMBER_LOCK = "number_lock"
+    BACKOFF = "backoff"
+    UNCONFIRMED = "unconfirmed"
+
+
+SENTENCES = {
+    Reason.MESSAGE_DELAY: "the sender rests between two messages",
+    Reason.SENDER_SWITCH_DELAY: "the campaign rests before it goes on with another sender",
+    Reason.NOT_ITS_TURN: "others are sent first",
+    Reason.SESSION_NOT_CONNECTED: "the sender's session is not connected: scan its QR code",
+    Reason.SERVER_DOWN: "the sender's WAHA server does not answer; it is asked again by itself",
+    Reason.SCHEDULED: "its time has not come",
+    Reason.PAUSED: "the campaign is paused",
+    Reason.NUMBER_LOCK: "WhatsApp does not let this number write to new contacts for now",
+    Reason.BACKOFF: "the last attempt failed; it is tried again",
+    Reason.UNCONFIRMED: "it is being found out whether the sender's last message was sent",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LaneView:
+    """One sender of a campaign as the tables show it; times in epoch seconds."""
+
+    number: str
+    state: str | None
+    server_up: bool | None
+    ready_at: float
+    resting_until: float
+    owned: bool
+    uncertain: bool
+    resting_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A reason, and the time until which it holds at least (None: not known)."""
+
+    reason: Reason
+    until: float | None = None
+    number: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The reason for a person."""
+        return SENTENCES[self.reason]
+
+
+def of_lane(lane: LaneView, now: float) -> Wait | None:
+    """What a sender waits for; None if nothing keeps it."""
+    if lane.state != "CONNECTED":
+        return Wait(Reason.SESSION_NOT_CONNECTED, number=lane.number)
+    if not lane.server_up:
+        return Wait(Reason.SERVER_DOWN, number=lane.number)
+    if lane.uncertain and not lane.owned:
+        return Wait(Reason.UNCONFIRMED, number=lane.number)
+    if lane.resting_code and lane.resting_until > now:
+        return Wait(Reason(lane.resting_code), lane.resting_until, lane.number)
+    if lane.ready_at > now:
+        return Wait(Reason.MESSAGE_DELAY, lane.ready_at, lane.number)
+    return None
+
+
+def of_campaign(state: str, lanes: list[LaneView], gate_at: float | None, pending: int, now: float) -> list[Wait]:
+    """What a campaign with `pending` messages waits for; `gate_at` is when its switch delay is over."""
+    if not pending:
+        return []
+    if state == CampaignState.PAUSED:
+        return [Wait(Reason.PAUSED)]
+    if state == CampaignState.SCHEDULED:
+        return [Wait(Reason.SCHEDULED)]
+    waits = [wait for lane in lanes if (wait := of_lane(lane, now)) is not None]
+    stuck = {Reason.SESSION_NOT_CONNECTED, Reason.SERVER_DOWN, Reason.UNCONFIRMED, Reason.NUMBER_LOCK}
+    if (
+        gate_at is not None
+        and gate_at > now
+        and any(wait.reason not in stuck for wait in waits) | (len(waits) < len(lanes))
+    ):
+        waits.append(Wait(Reason.SENDER_SWITCH_DELAY, gate_at))
+    return waits
+
+
+def of_message(campaign_waits: list[Wait], *, not_before: float, now: float, is_next: bool, number: str | None) -> Wait:
+    """What one queued message waits for: the campaign's own reason first, then its place in the line."""
+    blocking = [wait for wait in campaign_waits if wait.reason in (Reason.PAUSED, Reason.SCHEDULED)]
+    if blocking:
+        return blocking[0]
+    if not_before > now:
+        return Wait(Reason.BACKOFF, not_before, number)
+    own = [wait for wait in campaign_waits if number is None or wait.number in (None, number)]
+    if own and (is_next or any(wait.reason is not Reason.MESSAGE_DELAY for wait in own)):
+        return max(own, key=lambda wait: wait.until or 0.0)
+    return Wait(Reason.NOT_ITS_TURN, number=number)

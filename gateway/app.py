@@ -1,0 +1,270 @@
+"""The composition root: builds every part in order, and closes them in reverse. Nobody imports it but the command."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version as package_version
+
+import structlog
+from fastapi import FastAPI
+from sqlalchemy import text
+
+import admin.router
+import campaigns.sending.router
+import sessions.router
+from campaigns.sending.delays import DelayService
+from campaigns.sending.dispatcher import Dispatcher
+from campaigns.sending.outcomes import QueueSettings
+from campaigns.sending.pacing import Delays
+from campaigns.sending.receipts import Receipts
+from campaigns.sending.recovery import expire_leases
+from campaigns.sending.service import CampaignService
+from campaigns.sending.status import StatusReader
+from campaigns.sending.transmitter import Transmitter, TransmitterSettings
+from gateway import schema
+from gateway.auth.access import Access, PhoneReader
+from gateway.clock import Clock
+from gateway.db import Database, DatabaseError
+from gateway.events import EventBus
+from gateway.http.body_limit import BodyLimit
+from gateway.http.docs import install_docs
+from gateway.http.guard import Guard
+from gateway.http.openapi import describe_errors
+from gateway.http.problems import PROBLEM_RESPONSES, install_error_handlers
+from gateway.http.strict_json import StrictJson
+from gateway.ids import make_id
+from gateway.settings import Settings, SettingsError
+from gateway.vault import Vault, read_or_create_admin_token
+from sessions.fleet import Fleet, TransportFactory
+from sessions.manager import SessionManager
+from sessions.pairing import QrBook
+from sessions.service import SessionService
+
+log = structlog.get_logger()
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+DESCRIPTION = """
+A gateway to many WhatsApp numbers over many WAHA servers: pair a number by QR, send a campaign through one or more
+numbers at the pace you set, and see what became of every recipient. A message goes out never twice and is never
+lost; never faster than told; and can always say why it waits.
+
+Numbers may be written in any way. Times are ISO 8601 in UTC. Every error has the same shape.
+"""
+
+
+@dataclass(slots=True)
+class Gateway:
+    """All parts of one replica, in the order in which they start."""
+
+    settings: Settings
+    clock: Clock
+    db: Database
+    bus: EventBus
+    fleet: Fleet
+    receipts: Receipts
+    manager: SessionManager
+    dispatcher: Dispatcher
+    transmitter: Transmitter
+    delays: DelayService
+    sessions: SessionService
+    campaigns: CampaignService
+    status: StatusReader
+    access: Access
+    phones: PhoneReader
+
+    async def start(self) -> None:
+        """Bring the database up to date and begin to work.
+
+        Raises:
+            DatabaseError: the database cannot be used; the message says why.
+        """
+        await prepare_database(self.db)
+        dispatch = self.settings.dispatch
+        await self.delays.seed(Delays(dispatch.message_delay, dispatch.sender_switch_delay))
+        await self.fleet.load(self.settings.waha.servers)
+        if self.db.is_sqlite:
+            await expire_leases(self.db)
+        if dispatch.hold_seconds:
+            log.warning("hold_overridden", hold_seconds=dispatch.hold_seconds, advice="only for simulators")
+        self.receipts.start()
+        self.manager.start()
+        self.dispatcher.start()
+
+    async def stop(self) -> None:
+        """Stop sending, settle what was claimed, and close everything."""
+        await self.dispatcher.stop()
+        await self.manager.stop()
+        await self.receipts.stop()
+        await self.fleet.close()
+        await self.db.close()
+
+
+def build_gateway(
+    settings: Settings, *, clock: Clock | None = None, transports: TransportFactory | None = None
+) -> Gateway:
+    """Make all parts; nothing runs and nothing is opened yet.
+
+    `transports` replaces the network to WAHA (tests).
+
+    Raises:
+        SettingsError: open mode on an address that others can reach.
+        VaultError: the data folder cannot be used.
+    """
+    refuse_open_network(settings)
+    clock = clock or Clock()
+    db = Database(settings.database.url, clock)
+    db.claim_file()
+    bus = EventBus()
+    folder = settings.database.data_folder
+    fleet = Fleet(db, Vault(folder), bus, clock, timeout_seconds=settings.waha.timeout_seconds, transports=transports)
+    receipts = Receipts(db, clock)
+    qr_book = QrBook()
+    manager = SessionManager(
+        db,
+        fleet,
+        bus,
+        clock,
+        qr_book,
+        sweep_seconds=settings.waha.sweep_seconds,
+        on_message=receipts.note,
+        follow_events=transports is None,
+    )
+    dispatch = settings.dispatch
+    transmitter = Transmitter(
+        db,
+        fleet,
+        clock,
+        TransmitterSettings(
+            timeout_seconds=settings.waha.timeout_seconds,
+            hold_seconds=dispatch.hold_seconds,
+            max_attempts=dispatch.max_attempts,
+        ),
+    )
+    queue = QueueSettings(replica=make_id(clock.now()), lease_seconds=dispatch.lease_seconds, jitter=dispatch.jitter)
+    dispatcher = Dispatcher(db, transmitter, bus, clock, queue, timeout_seconds=settings.waha.timeout_seconds)
+    phones = PhoneReader(settings.phone)
+    campaigns = CampaignService(
+        db,
+        bus,
+        phones,
+        settings.media,
+        max_recipients=settings.limits.recipients_per_campaign,
+        latency=lambda: transmitter.latency_seconds,
+    )
+    admin_token = settings.auth.admin_token.get_secret_value() or read_or_create_admin_token(folder)
+    return Gateway(
+        settings=settings,
+        clock=clock,
+        db=db,
+        bus=bus,
+        fleet=fleet,
+        receipts=receipts,
+        manager=manager,
+        dispatcher=dispatcher,
+        transmitter=transmitter,
+        delays=DelayService(db, bus),
+        sessions=SessionService(db, fleet, manager, clock, phones, qr_book),
+        campaigns=campaigns,
+        status=StatusReader(db, campaigns),
+        access=Access(db, admin_token, open_mode=settings.auth.user_access == "open"),
+        phones=phones,
+    )
+
+
+def create_app(gateway: Gateway) -> FastAPI:
+    """The HTTP service around `gateway`: it starts and stops with the application."""
+    settings = gateway.settings
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(gateway.stop)
+            await gateway.start()
+            yield
+
+    app = FastAPI(
+        title="waha-gateway",
+        version=package_version("waha-gateway"),
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        responses=PROBLEM_RESPONSES,
+    )
+    install_error_handlers(app)
+    expiry_days = settings.sessions.expiry_days
+    app.include_router(sessions.router.build_router(gateway.sessions, gateway.access, expiry_days))
+    app.include_router(campaigns.sending.router.build_router(gateway.campaigns, gateway.status, gateway.access))
+    app.include_router(admin.router.build_router(_admin_parts(gateway, app.version), gateway.access))
+    app.add_api_route("/health", _health(gateway), methods=["GET"], tags=["health"], summary="Is it alive")
+    describe_errors(app)
+    install_docs(app)
+    app.add_middleware(StrictJson)
+    app.add_middleware(BodyLimit, max_bytes=settings.server.max_body_bytes)
+    app.add_middleware(
+        Guard,
+        allowed_hosts=settings.server.allowed_hosts,
+        allowed_origins=settings.server.allowed_origins,
+        refuse_forwarded=settings.auth.user_access == "open",
+        bound_host=settings.server.host,
+    )
+    return app
+
+
+def _admin_parts(gateway: Gateway, version: str) -> admin.router.AdminParts:
+    return admin.router.AdminParts(
+        db=gateway.db,
+        clock=gateway.clock,
+        phones=gateway.phones,
+        sessions=gateway.sessions,
+        status=gateway.status,
+        delays=gateway.delays,
+        in_flight=lambda: gateway.dispatcher.in_flight,
+        latency=lambda: gateway.transmitter.latency_seconds,
+        started_at=gateway.clock.monotonic(),
+        expiry_days=gateway.settings.sessions.expiry_days,
+        version=version,
+    )
+
+
+def _health(gateway: Gateway) -> Callable[[], Awaitable[dict[str, str]]]:
+    async def health() -> dict[str, str]:
+        """`healthy` while the database answers and the dispatcher runs."""
+        async with gateway.db.read() as connection:
+            await connection.execute(text("SELECT 1"))
+        return {"status": "healthy" if gateway.dispatcher.running else "stopping"}
+
+    return health
+
+
+async def prepare_database(db: Database) -> None:
+    """Migrate SQLite by itself; refuse a PostgreSQL that is of another version or that forgets commits.
+
+    Raises:
+        DatabaseError: in one line, why it cannot be used.
+    """
+    if db.is_sqlite:
+        await schema.migrate(db)
+        return
+    await schema.require_newest(db)
+    async with db.read() as connection:
+        for name in ("fsync", "synchronous_commit"):
+            value = (await connection.execute(text(f"SHOW {name}"))).scalar_one()
+            if value == "off":
+                raise DatabaseError(
+                    f"PostgreSQL runs with {name} = off: a crash could send a message twice; turn it on"
+                )
+
+
+def refuse_open_network(settings: Settings) -> None:
+    """Open mode is for this machine only: a phone number is no secret.
+
+    Raises:
+        SettingsError: saying what to set.
+    """
+    auth, host = settings.auth, settings.server.host
+    if auth.user_access == "open" and host not in LOOPBACK and not auth.allow_open_on_network:
+        raise SettingsError(
+            f'server.host: {host} can be reached by others while auth.user_access is "open"; '
+            'set auth.user_access = "token" (or auth.allow_open_on_network = true, if you know why)'
+        )

@@ -1,0 +1,48 @@
+"""Sender tokens: what a paired number's owner shows. Issued with a pairing, valid once it has succeeded."""
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.auth.models import SenderToken
+from gateway.db import table_of
+from gateway.vault import hash_token, make_token
+
+sender_token = table_of(SenderToken)
+
+
+async def issue(tx: AsyncConnection, number: str, account_id: str, now: float) -> str:
+    """A new token for `number`, not valid yet; returned this once. A token of an earlier open pairing ends."""
+    token = make_token("wgs_")
+    await tx.execute(delete(sender_token).where(sender_token.c.number == number, ~sender_token.c.valid))
+    await tx.execute(
+        insert(sender_token).values(
+            token_hash=hash_token(token), number=number, account_id=account_id, valid=False, created_at=now
+        )
+    )
+    return token
+
+
+async def activate(tx: AsyncConnection, number: str) -> None:
+    """The pairing has succeeded: its token is valid, and tokens of earlier pairings end."""
+    pending = select(sender_token.c.token_hash).where(sender_token.c.number == number, ~sender_token.c.valid)
+    if (await tx.execute(pending)).first() is None:
+        return
+    await tx.execute(delete(sender_token).where(sender_token.c.number == number, sender_token.c.valid))
+    await tx.execute(update(sender_token).where(sender_token.c.number == number).values(valid=True))
+
+
+async def revoke(tx: AsyncConnection, number: str) -> None:
+    """End all tokens of `number`."""
+    await tx.execute(delete(sender_token).where(sender_token.c.number == number))
+
+
+async def find(connection: AsyncConnection, token: str) -> tuple[str, str] | None:
+    """The number and the account of a valid token; looked up by its hash."""
+    row = (
+        await connection.execute(
+            select(sender_token.c.number, sender_token.c.account_id).where(
+                sender_token.c.token_hash == hash_token(token), sender_token.c.valid
+            )
+        )
+    ).first()
+    return (row.number, row.account_id) if row else None

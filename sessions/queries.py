@@ -1,0 +1,136 @@
+"""All SQL about sessions. Reads return rows with the columns of `SESSION_COLUMNS`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, and_, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.db import AnyRow, table_of
+from sessions.models import TRANSITIONS, Sender, Server, Session, SessionState
+
+sender = table_of(Sender)
+session = table_of(Session)
+server = table_of(Server)
+
+SESSION_COLUMNS = (
+    sender.c.id.label("sender_id"),
+    sender.c.number,
+    sender.c.account_id,
+    session.c.server_id,
+    session.c.name,
+    session.c.state,
+    session.c.waha_status,
+    session.c.desired,
+    session.c.reason,
+    session.c.push_name,
+    session.c.paired_at,
+    session.c.pairing_until,
+    session.c.last_active,
+    session.c.state_at,
+    session.c.created_at,
+    server.c.name.label("server_name"),
+    server.c.up.label("server_up"),
+    server.c.last_seen_at.label("server_seen_at"),
+)
+
+
+def _sessions() -> Select[*tuple[Any, ...]]:
+    return select(*SESSION_COLUMNS).select_from(
+        sender.join(session, session.c.sender_id == sender.c.id).join(server, server.c.id == session.c.server_id)
+    )
+
+
+async def find_session(connection: AsyncConnection, number: str) -> AnyRow | None:
+    """The session of `number`, or None."""
+    return (await connection.execute(_sessions().where(sender.c.number == number))).first()
+
+
+async def find_by_name(connection: AsyncConnection, server_id: str, name: str) -> AnyRow | None:
+    """The session that WAHA calls `name` on this server, or None: it is not ours."""
+    return (
+        await connection.execute(_sessions().where(session.c.server_id == server_id, session.c.name == name))
+    ).first()
+
+
+async def sessions_on(connection: AsyncConnection, server_id: str) -> Sequence[AnyRow]:
+    """All our sessions on one server."""
+    return (await connection.execute(_sessions().where(session.c.server_id == server_id))).all()
+
+
+async def list_sessions(
+    connection: AsyncConnection, number: str | None, states: Sequence[str], offset: int, limit: int
+) -> tuple[Sequence[AnyRow], int]:
+    """A page of sessions by number, and how many there are; of one number, or of all for None."""
+    where = [sender.c.number == number] if number else []
+    if states:
+        where.append(session.c.state.in_(states))
+    condition = and_(True, *where)
+    total = select(func.count()).select_from(sender.join(session, session.c.sender_id == sender.c.id)).where(condition)
+    rows = await connection.execute(_sessions().where(condition).order_by(sender.c.number).offset(offset).limit(limit))
+    return rows.all(), (await connection.execute(total)).scalar_one()
+
+
+async def find_sender(connection: AsyncConnection, number: str) -> AnyRow | None:
+    """The sender of `number`, with or without a session."""
+    return (await connection.execute(select(sender).where(sender.c.number == number))).first()
+
+
+async def ensure_sender(tx: AsyncConnection, number: str, account_id: str, now: float) -> int:
+    """The id of the sender of `number`, made if it was not there."""
+    values = {"number": number, "account_id": account_id, "created_at": now}
+    upsert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    await tx.execute(upsert(sender).values(**values).on_conflict_do_nothing(index_elements=["number"]))
+    return int((await tx.execute(select(sender.c.id).where(sender.c.number == number))).scalar_one())
+
+
+async def place(tx: AsyncConnection) -> AnyRow | None:
+    """The reachable, non-draining server with the most free capacity; None if all are full or away.
+
+    Its row is locked, so that two sessions do not take the last place.
+    """
+    taken = select(func.count()).where(session.c.server_id == server.c.id).scalar_subquery()
+    candidates = select(server.c.id).where(server.c.up, ~server.c.draining).with_for_update()
+    ids = list((await tx.execute(candidates)).scalars())
+    return (
+        await tx.execute(
+            select(server.c.id, server.c.name)
+            .where(server.c.id.in_(ids), server.c.capacity > taken)
+            .order_by((server.c.capacity - taken).desc(), server.c.name)
+            .limit(1)
+        )
+    ).first()
+
+
+async def insert_session(tx: AsyncConnection, values: dict[str, Any]) -> None:
+    """Store a new session."""
+    await tx.execute(insert(session).values(**values))
+
+
+async def delete_session(tx: AsyncConnection, sender_id: int) -> None:
+    """Forget a session; its sender stays."""
+    await tx.execute(session.delete().where(session.c.sender_id == sender_id))
+
+
+async def transition(
+    tx: AsyncConnection, sender_id: int, before: SessionState, after: SessionState, **values: Any
+) -> bool:
+    """Move a session's state by compare-and-set; False if it was not in `before` any more."""
+    if before != after and after not in TRANSITIONS[before]:
+        return False
+    result = await tx.execute(
+        update(session).where(session.c.sender_id == sender_id, session.c.state == before).values(state=after, **values)
+    )
+    return result.rowcount == 1
+
+
+async def change(tx: AsyncConnection, sender_id: int, **values: Any) -> None:
+    """Write other columns of a session."""
+    await tx.execute(update(session).where(session.c.sender_id == sender_id).values(**values))
+
+
+async def count_by_state(connection: AsyncConnection) -> dict[str, int]:
+    """How many sessions are in each state."""
+    rows = await connection.execute(select(session.c.state, func.count()).group_by(session.c.state))
+    return {row[0]: row[1] for row in rows}

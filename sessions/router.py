@@ -1,0 +1,160 @@
+"""Routes of the sessions: pair a number, see how it is, stop it, remove it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from gateway.auth.access import Access, Caller
+from gateway.db import AnyRow
+from gateway.errors import NotFound
+from gateway.http.pages import Page, PageRequest, make_page
+from sessions.models import SessionState
+from sessions.schemas import (
+    MeOut,
+    QrOut,
+    SessionCreate,
+    SessionCreated,
+    SessionOut,
+    SessionRemoved,
+    SessionStatusOut,
+    as_time,
+)
+from sessions.service import SessionService
+
+Number = Annotated[str, Path(description="The sender's number, written in any way", max_length=40)]
+
+
+def describe(row: AnyRow, service: SessionService, expiry_days: float) -> dict[str, object]:
+    """A session row as the API tells it."""
+    last_active = row.last_active or row.paired_at
+    expires_at = last_active + expiry_days * 86_400 if last_active is not None else None
+    state = SessionState(row.state)
+    at_work = state is SessionState.CONNECTED or (
+        row.paired_at is not None and state in (SessionState.STARTING, SessionState.SCANNED, SessionState.STOPPED)
+    )
+    return {
+        "phone_number": f"+{row.number}",
+        "grade": service.phones.grade(row.number),
+        "status": row.state,
+        "waha_status": row.waha_status,
+        "reason": row.reason,
+        "name": row.push_name,
+        "server": row.server_name,
+        "server_up": row.server_up,
+        "status_since": as_time(row.state_at),
+        "paired_at": as_time(row.paired_at),
+        "last_active": as_time(last_active),
+        "expires_at": as_time(expires_at),
+        "requires_auth": not at_work,
+        "created_at": as_time(row.created_at),
+    }
+
+
+def build_router(service: SessionService, access: Access, expiry_days: float) -> APIRouter:
+    """The routes under `/api/sessions`."""
+    router = APIRouter(prefix="/api/sessions", tags=["sessions"])
+    Who = Annotated[Caller, Depends(access.caller)]  # noqa: N806 - a type
+
+    def allowed(caller: Caller, text: str) -> str:
+        number = service.phones.digits(text, "phone_number")
+        if not caller.may_use(number):
+            raise NotFound("there is no session for this number, or it is not yours")
+        return number
+
+    def out(row: AnyRow) -> SessionOut:
+        return SessionOut.model_validate(describe(row, service, expiry_days))
+
+    @router.post("", status_code=201, summary="Create or start a session")
+    async def create(body: SessionCreate, caller: Who) -> SessionCreated:
+        """Open a session for a number and begin its pairing. Then show `GET /api/sessions/{number}/qr`.
+
+        409 while another pairing of the number is open, or when it is connected; 503 when no server has room.
+        """
+        number = allowed(caller, body.phone_number)
+        created = await service.create(caller, number)
+        return SessionCreated.model_validate(
+            {**describe(created.row, service, expiry_days), "sender_token": created.token}
+        )
+
+    @router.get("", summary="List sessions")
+    async def list_sessions(
+        caller: Who,
+        page: Annotated[PageRequest, Depends()],
+        sender_number: Annotated[str | None, Query(description="Whose; needed in open mode")] = None,
+        status: Annotated[list[SessionState] | None, Query(description="Only these states")] = None,
+    ) -> Page[SessionOut]:
+        """The caller's sessions; an operator sees all."""
+        number = caller.scope(service.phones.optional_digits(sender_number))
+        rows, total = await service.page(number, [str(s) for s in status or []], page.offset, page.limit)
+        return make_page([out(row) for row in rows], total, page)
+
+    @router.get("/{phone_number}", summary="One session")
+    async def get(phone_number: Number, caller: Who) -> SessionOut:
+        """The session's state and details: poll this after asking for the QR code."""
+        return out(await service.get(allowed(caller, phone_number)))
+
+    @router.get("/{sender_number}/status", summary="Where a session is")
+    async def status_of(sender_number: Number, caller: Who) -> SessionStatusOut:
+        """`active in memory` while WAHA runs it, `saved in DB` otherwise, `not found` where there is none."""
+        number = allowed(caller, sender_number)
+        row = await service.find(number)
+        if row is None:
+            return SessionStatusOut(
+                phone_number=f"+{number}",
+                status="not found",
+                state="NOT_FOUND",
+                last_active=None,
+                expires_at=None,
+                requires_auth=True,
+            )
+        session = out(row)
+        active = row.server_up and row.state not in (SessionState.STOPPED, SessionState.FAILED, SessionState.EXPIRED)
+        return SessionStatusOut(
+            phone_number=session.phone_number,
+            status="active in memory" if active else "saved in DB",
+            state=session.status,
+            last_active=session.last_active,
+            expires_at=session.expires_at,
+            requires_auth=session.requires_auth,
+        )
+
+    @router.get("/{phone_number}/qr", summary="The current QR code", response_model_exclude_none=True)
+    async def qr(phone_number: Number, caller: Who) -> QrOut:
+        """The code to scan as a PNG, and when it is replaced; `{"status": "CONNECTED"}` once it was scanned.
+
+        Starts the session if it does not run. Never takes longer than some seconds: a session that is still
+        starting answers its status without a code; ask again.
+        """
+        state, shown = await service.qr(allowed(caller, phone_number))
+        if shown is None:
+            return QrOut(status=state)
+        return QrOut(status=state, qr_code=shown.png, expires_at=as_time(shown.expires_at))
+
+    @router.get("/{phone_number}/me", summary="The paired account")
+    async def me(phone_number: Number, caller: Who) -> MeOut:
+        """The WhatsApp account behind the session; 409 while it is not connected."""
+        return MeOut.model_validate(await service.me(allowed(caller, phone_number)))
+
+    @router.post("/{phone_number}/start", summary="Start")
+    async def start(phone_number: Number, caller: Who) -> SessionOut:
+        """Start a stopped session; one that has failed is restarted, one that runs is left alone."""
+        return out(await service.start(allowed(caller, phone_number)))
+
+    @router.post("/{phone_number}/stop", summary="Stop")
+    async def stop(phone_number: Number, caller: Who) -> SessionOut:
+        """Stop the session; it stays paired, and its messages wait."""
+        return out(await service.stop(allowed(caller, phone_number)))
+
+    @router.post("/{phone_number}/logout", summary="Log out")
+    async def logout(phone_number: Number, caller: Who) -> SessionOut:
+        """Unpair the phone. The sender's tokens end; to send again, scan again."""
+        return out(await service.logout(allowed(caller, phone_number)))
+
+    @router.delete("/{sender_number}", summary="Remove a session (operator)", tags=["admin"])
+    async def delete(sender_number: Number, _: Annotated[Caller, Depends(access.admin)]) -> SessionRemoved:
+        """Unpair and remove the session, here and at WAHA. Campaigns and their history stay."""
+        number = service.phones.digits(sender_number, "sender_number")
+        await service.delete(number)
+        return SessionRemoved(phone_number=f"+{number}", status="removed", message="the session was removed")
+
+    return router
