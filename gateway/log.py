@@ -13,6 +13,7 @@ import structlog
 from gateway.settings import LoggingSettings
 
 _SECRET_FIELDS = re.compile(r"token|api_key|apikey|authorization|secret|password|qr|hmac|cookie", re.IGNORECASE)
+_NOISY = ("httpx", "httpcore", "aiohttp", "websockets", "apscheduler", "aiosqlite", "uvicorn.access", "alembic")
 _TEXT_FIELDS = frozenset({"text", "template", "body", "caption", "content"})
 _LONG_NUMBER = re.compile(r"(?<![\w.-])\+?\d{3,11}(\d{4})(?![\w.-])")
 _NUMBER_FIELDS = frozenset({"number", "phone", "sender", "sender_number", "chat_id", "session", "recipient"})
@@ -68,7 +69,7 @@ def configure_logging(settings: LoggingSettings, *, console: bool = True) -> Non
         handler.setFormatter(_formatter(settings.format, shared))
         root.addHandler(handler)
     root.setLevel(settings.level)
-    for noisy in ("httpx", "httpcore", "aiohttp", "websockets", "apscheduler", "aiosqlite", "uvicorn.access", "alembic"):
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
