@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import version as package_version
 
 import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from fastapi import FastAPI
 from sqlalchemy import text
 
@@ -18,6 +19,7 @@ from campaigns.sending.outcomes import QueueSettings
 from campaigns.sending.pacing import Delays
 from campaigns.sending.receipts import Receipts
 from campaigns.sending.recovery import expire_leases
+from campaigns.sending.retention import forget_old
 from campaigns.sending.service import CampaignService
 from campaigns.sending.status import StatusReader
 from campaigns.sending.transmitter import Transmitter, TransmitterSettings
@@ -71,6 +73,7 @@ class Gateway:
     status: StatusReader
     access: Access
     phones: PhoneReader
+    chores: AsyncIOScheduler
 
     async def start(self) -> None:
         """Bring the database up to date and begin to work.
@@ -89,10 +92,13 @@ class Gateway:
         self.receipts.start()
         self.manager.start()
         self.dispatcher.start()
+        self.chores.start()
 
     async def stop(self) -> None:
         """Stop sending, settle what was claimed, and close everything."""
         await self.dispatcher.stop()
+        if self.chores.running:
+            self.chores.shutdown(wait=False)
         await self.manager.stop()
         await self.receipts.stop()
         await self.fleet.close()
@@ -168,7 +174,19 @@ def build_gateway(
         status=StatusReader(db, campaigns),
         access=Access(db, admin_token, open_mode=settings.auth.user_access == "open"),
         phones=phones,
+        chores=_chores(db, clock),
     )
+
+
+def _chores(db: Database, clock: Clock) -> AsyncIOScheduler:
+    """What is done by the clock. The scheduler only triggers; what to do is decided by the time that it is given."""
+
+    async def retention() -> None:
+        await forget_old(db, clock.now())
+
+    scheduler = AsyncIOScheduler(timezone="UTC")
+    scheduler.add_job(retention, "interval", hours=1, coalesce=True, max_instances=1)
+    return scheduler
 
 
 def create_app(gateway: Gateway) -> FastAPI:

@@ -179,7 +179,9 @@ _LEFT_BEHIND = select(
     message.c.wa_id,
     message.c.attempts,
     message.c.started_at,
+    message.c.uncertain_at,
 ).where(message.c.id.in_(bindparam("ids", expanding=True)))
+_IS_UNCERTAIN = update(message).where(message.c.id == bindparam("b_id")).values(uncertain_at=message.c.started_at)
 
 _TAKE_MESSAGE = (
     update(message)
@@ -267,13 +269,15 @@ async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, l
     """Lanes with an unsettled message: it is uncertain, or its replica has died."""
     rows = {row.id: row for row in await tx.execute(_LEFT_BEHIND, {"ids": [row.message_id for row in lanes]})}
     died: list[dict[str, Any]] = []
+    uncertain: list[dict[str, Any]] = []
     take: list[dict[str, Any]] = []
     park: list[dict[str, Any]] = []
     for row in lanes:
         found = rows[row.message_id]
-        if row.owner is not None:
-            # its replica is gone, with the answer: what we know is that there was none before now
+        if row.owner is not None and found.uncertain_at is None:
+            # its replica is gone, with the answer to a send: what we know is that there was none before now
             died.append({"b_id": found.campaign_id, "b_now": turn.now, "b_sender_id": row.sender_id})
+            uncertain.append({"b_id": found.id})
         if found.state != MessageState.SENDING:  # a receipt has settled it
             park.append({"b_sender_id": row.sender_id, "b_due_at": turn.now, "b_message_id": None})
         elif not row.able:
@@ -284,6 +288,7 @@ async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, l
             turn.claims.append(_reconcile_claim(row, found, turn.now))
     if died:
         await tx.execute(_CAMPAIGN_LOST_ONE, died)
+        await tx.execute(_IS_UNCERTAIN, uncertain)
         await tx.execute(
             update(lane).where(lane.c.sender_id == bindparam("b_sender_id")).values(last_answer_at=turn.now),
             [{"b_sender_id": entry["b_sender_id"]} for entry in died],

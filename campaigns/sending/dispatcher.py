@@ -76,6 +76,7 @@ class Dispatcher:
         self._stopping = False
         self._next_look = 0.0
         self._last_turn = 0.0
+        self._look_at_fallen = 0.0
         self._loop: asyncio.Task[None] | None = None
         bus.subscribe(WorkAdded, lambda _: self.wake())
         bus.subscribe(DelaysChanged, lambda _: self._take_back(lambda _claim: True))
@@ -88,10 +89,14 @@ class Dispatcher:
         """Begin to dispatch, on the running event loop."""
         self._loop = asyncio.create_task(self._run(), name="dispatcher")
 
-    async def stop(self, grace_seconds: float = DRAIN_SECONDS) -> None:
-        """No new sends from now on; what is in flight gets `grace_seconds`, then is settled as uncertain."""
+    def halt(self) -> None:
+        """Start nothing more, from this moment on."""
         self._stopping = True
         self._take_back(lambda _claim: True)
+
+    async def stop(self, grace_seconds: float = DRAIN_SECONDS) -> None:
+        """No new sends from now on; what is in flight gets `grace_seconds`, then is settled as uncertain."""
+        self.halt()
         tasks = [flight.task for flight in self._flights.values() if flight.task]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace_seconds)
@@ -155,12 +160,15 @@ class Dispatcher:
                     self._to_renew(started),
                     self._clock,
                     claiming=not self._stopping,
+                    looking_for_fallen=started >= self._look_at_fallen,
                 )
         except (SQLAlchemyError, OSError) as error:
             self._outcomes = outcomes + self._outcomes
             log.error("turn_failed", error=str(error), outcomes=len(self._outcomes))
             return False
         self._note_renewed(started)
+        if started >= self._look_at_fallen:
+            self._look_at_fallen = started + self._settings.poll_seconds
         for claim in turn.claims:
             self._arm(claim, turn, started)
         self._next_look = turn.monotonic + turn.next_due_at - turn.now - self._settings.horizon_seconds
@@ -248,4 +256,5 @@ class Dispatcher:
     def _on_session(self, event: SessionStateChanged) -> None:
         if not event.connected:
             self._take_back(lambda claim: claim.sender_id == event.sender_id)
+            self._look_at_fallen = 0.0
         self.wake()

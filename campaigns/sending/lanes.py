@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select, update
+from sqlalchemy import ColumnElement, case, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.sending.models import IDLE
 from campaigns.sending.pacing import Delays
-from campaigns.sending.tables import campaign_sender, lane, setting
+from campaigns.sending.tables import campaign_sender, lane, server, session, setting
 from gateway.db import read_now
+from sessions.models import SessionState
 
 MESSAGE_DELAY = "MESSAGE_DELAY"
 SENDER_SWITCH_DELAY = "SENDER_SWITCH_DELAY"
@@ -54,6 +55,29 @@ async def wake_campaign(tx: AsyncConnection, campaign_id: str) -> None:
     """
     senders = select(campaign_sender.c.sender_id).where(campaign_sender.c.campaign_id == campaign_id)
     await wake_lanes(tx, await read_delays(tx), await read_now(tx), senders)
+
+
+async def look_at_fallen(tx: AsyncConnection, now: float, poll_seconds: float) -> None:
+    """Lanes whose sender has fallen while they rest: look at them now, so that others get their share."""
+    able = (
+        select(session.c.sender_id)
+        .join(server, server.c.id == session.c.server_id)
+        .where(session.c.sender_id == lane.c.sender_id, session.c.state == SessionState.CONNECTED, server.c.up)
+        .correlate(lane)
+    )
+    fallen = (
+        select(lane.c.sender_id)
+        .where(
+            lane.c.due_at > now + poll_seconds,
+            lane.c.due_at < IDLE,
+            lane.c.owner.is_(None),
+            lane.c.message_id.is_(None),
+            ~exists(able),
+        )
+        .order_by(lane.c.sender_id)
+        .with_for_update(skip_locked=True)
+    )
+    await tx.execute(update(lane).where(lane.c.sender_id.in_(fallen)).values(due_at=now))
 
 
 async def recompute_due(tx: AsyncConnection) -> None:

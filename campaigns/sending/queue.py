@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.sending.claiming import claim_due
-from campaigns.sending.lanes import read_delays
+from campaigns.sending.lanes import look_at_fallen, read_delays
 from campaigns.sending.models import IDLE
 from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Turn
 from campaigns.sending.settling import settle
@@ -29,6 +29,7 @@ async def take_turn(
     clock: Clock,
     *,
     claiming: bool = True,
+    looking_for_fallen: bool = False,
 ) -> Turn:
     """Settle `outcomes`, renew the leases of `renewals`, and claim what is due.
 
@@ -42,6 +43,8 @@ async def take_turn(
         await _renew(tx, settings, renewals, now)
     if outcomes:
         await settle(tx, settings, turn, outcomes, before)
+    if looking_for_fallen:
+        await look_at_fallen(tx, now, settings.poll_seconds)
     if claiming:
         await claim_due(tx, settings, turn)
         turn.next_due_at = (await tx.execute(_NEXT_DUE)).scalar_one_or_none() or IDLE

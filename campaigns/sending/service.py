@@ -35,6 +35,19 @@ from sessions.queries import ensure_sender
 log = structlog.get_logger()
 
 
+class _AnsweredMeanwhile(Exception):
+    """The same request with the same key was faster; this one's transaction is rolled back."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """An idempotency key, whose it is, and the request that it stands for."""
+
+    scope: str
+    key: str
+    digest: str
+
+
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A request that was read: its senders, its template, and what became of its recipients."""
@@ -114,45 +127,55 @@ class CampaignService:
             SessionNotConnected: a sender cannot send, and waiting was not asked for.
             ValidationFailed: a field is wrong, or the key was used for another request.
         """
-        scope = f"send:{caller.account_id}:{caller.number or request.sender_number}"
-        digest = hashlib.sha256(orjson.dumps(request.model_dump(mode="json"))).hexdigest()
-        if idempotency_key and (earlier := await self._earlier_answer(scope, idempotency_key, digest)):
-            return earlier
+        sender_number = self.phones.digits(request.sender_number, "sender_number")
+        key = None
+        if idempotency_key:
+            digest = hashlib.sha256(orjson.dumps(request.model_dump(mode="json"))).hexdigest()
+            key = _Key(f"send:{caller.account_id}:{sender_number}", idempotency_key, digest)
+            if earlier := await self._earlier_answer(key):
+                return earlier
         submission = await self.read(caller, request)
         if request.on_bad_row == "strict" or not submission.prepared.rows:
             refuse_bad_rows(submission.prepared)
         await self._require_connected(submission)
         fetched = await fetch_media(request.media_url, request.template, self._media) if request.media_url else None
+        try:
+            answer = await self._queue(caller, submission, fetched, key)
+        except _AnsweredMeanwhile:
+            assert key is not None
+            return await self._earlier_answer(key) or {}
+        log.info("campaign_submitted", campaign_id=answer["campaign"]["id"], messages=len(submission.prepared.rows))
+        self._bus.publish(WorkAdded())
+        return answer
+
+    async def _queue(
+        self, caller: Caller, submission: Submission, fetched: Fetched | None, key: _Key | None
+    ) -> dict[str, Any]:
+        """Store campaign, messages and the answer to the key, in one transaction."""
         async with self._db.write() as tx:
             campaign_id = await self._store(tx, caller, submission, fetched)
             answer = await self._answer(tx, campaign_id, submission)
-            if idempotency_key:
+            if key is not None:
                 kept = await queries.keep_answer(
                     tx,
                     {
-                        "scope": scope,
-                        "key": idempotency_key,
-                        "request_hash": digest,
+                        "scope": key.scope,
+                        "key": key.key,
+                        "request_hash": key.digest,
                         "response": orjson.dumps(answer).decode(),
                         "created_at": await read_now(tx),
                     },
                 )
                 if not kept:
-                    await tx.rollback()
-        if idempotency_key and not kept:
-            earlier = await self._earlier_answer(scope, idempotency_key, digest)
-            assert earlier is not None
-            return earlier
-        log.info("campaign_submitted", campaign_id=campaign_id, messages=len(submission.prepared.rows))
-        self._bus.publish(WorkAdded())
+                    raise _AnsweredMeanwhile
         return answer
 
-    async def _earlier_answer(self, scope: str, key: str, digest: str) -> dict[str, Any] | None:
+    async def _earlier_answer(self, key: _Key) -> dict[str, Any] | None:
         async with self._db.read() as connection:
-            row = await queries.find_answer(connection, scope, key)
+            row = await queries.find_answer(connection, key.scope, key.key)
         if row is None:
             return None
-        if row.request_hash != digest:
+        if row.request_hash != key.digest:
             message = "this Idempotency-Key was used for another request"
             raise ValidationFailed(message, errors=[FieldError("Idempotency-Key", message, "key_reused")])
         answer: dict[str, Any] = orjson.loads(row.response)

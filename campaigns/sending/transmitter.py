@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 _IDS_IGNORED = frozenset({"WEBJS", "WPP"})  # these engines give a message an id of their own
 _MEDIA_IN_MEMORY = 4
+LATENCY_MEMORY = 50
 FIRST_LATENCY_GUESS = 0.5
 """Seconds until WAHA answers, before we have seen any; afterwards a moving average."""
 
@@ -54,6 +55,7 @@ class Transmitter:
         self._clock = clock
         self._settings = settings
         self.latency_seconds = FIRST_LATENCY_GUESS
+        self._answers = 0
         self._media: OrderedDict[str, _File] = OrderedDict()
 
     async def carry_out(self, claim: Claim, age_seconds: float) -> Outcome:
@@ -81,7 +83,8 @@ class Transmitter:
         )
 
     def _note_latency(self, seconds: float) -> None:
-        self.latency_seconds += (seconds - self.latency_seconds) / 50
+        self._answers += 1
+        self.latency_seconds += (seconds - self.latency_seconds) / min(self._answers, LATENCY_MEMORY)
 
     async def _hand_over(self, client: WahaClient, claim: Claim) -> SentMessage:
         chat_id = make_chat_id(claim.phone)
