@@ -36,7 +36,9 @@ def _redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMappi
 
 
 def configure_logging(settings: LoggingSettings, *, console: bool = True) -> None:
-    """Send our own and the libraries' logs through one renderer, to the file and (if asked) to stderr.
+    """Send our own and the libraries' logs to the file and (if asked) to stderr.
+
+    Where there is a file, stderr gets only warnings and errors, as text for people.
 
     Raises:
         OSError: the log file cannot be written.
@@ -55,22 +57,29 @@ def configure_logging(settings: LoggingSettings, *, console: bool = True) -> Non
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if console else []
+    handlers: list[logging.Handler] = []
     if settings.file:
-        Path(settings.file).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(
-            logging.handlers.RotatingFileHandler(settings.file, maxBytes=50_000_000, backupCount=5, encoding="utf-8")
-        )
-        Path(settings.file).chmod(0o600)
+        handlers.append(_open_file(settings.file))
+        handlers[-1].setFormatter(_formatter(settings.format, shared))
+    if console:
+        handlers.append(logging.StreamHandler(sys.stderr))
+        handlers[-1].setLevel(logging.WARNING if settings.file else settings.level)
+        handlers[-1].setFormatter(_formatter("text" if settings.file else settings.format, shared))
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
     for handler in handlers:
-        handler.setFormatter(_formatter(settings.format, shared))
         root.addHandler(handler)
     root.setLevel(settings.level)
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _open_file(name: str) -> logging.Handler:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(name, maxBytes=50_000_000, backupCount=5, encoding="utf-8")
+    Path(name).chmod(0o600)
+    return handler
 
 
 def _formatter(style: str, shared: list[structlog.types.Processor]) -> structlog.stdlib.ProcessorFormatter:

@@ -1,0 +1,62 @@
+"""The command line: `gateway COMMAND`, or `python -m gateway COMMAND`."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated, NoReturn
+
+import typer
+
+from gateway.cli.failures import FAILED, WRONG_SETTINGS, CommandFailed, one_line
+from gateway.cli.migrate import migrate
+from gateway.cli.serve import serve
+from gateway.cli.simulate import simulate
+from gateway.db import DatabaseError
+from gateway.settings import SettingsError
+from gateway.vault import VaultError
+
+app = typer.Typer(
+    name="gateway",
+    help="Many WhatsApp numbers over many WAHA servers: paired, kept alive, and sending at the pace you set.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a fault of ours is a plain traceback, without the values of variables
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"waha-gateway {version('waha-gateway')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+for command in (serve, simulate, migrate):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command that the arguments name. What a user can mend is told in one line: 2 for settings, else 1."""
+    try:
+        app(prog_name="gateway")
+    except SettingsError as error:
+        _fail(error, WRONG_SETTINGS)
+    except (CommandFailed, DatabaseError, VaultError) as error:
+        _fail(error, FAILED)
+
+
+def _fail(error: Exception, status: int) -> NoReturn:
+    typer.echo(f"gateway: {one_line(error)}", err=True)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
