@@ -85,8 +85,9 @@ class Simulated:
     async def begin_sending(self) -> asyncio.Task[httpx.Response]:
         """Start a send and return when the server is at work on it."""
         sending = asyncio.create_task(self.send())
-        while (await self.call("GET", f"/api/sessions/{SENDER}")).json()["timestamps"]["activity"] is None:
-            pass
+        session = self.server.lifecycle.running[SENDER]
+        while session.activity_ms is None:
+            await self.server.clock.sleep(0.1)
         return sending
 
     async def status(self, name: str = SENDER) -> str:
