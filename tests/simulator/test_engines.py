@@ -176,3 +176,14 @@ async def test_receipts_that_arrive_while_a_session_is_away_come_when_it_works_a
     assert not [one for one in waha.watch.heard() if one["event"] == "message.ack"]
     await waha.call("POST", f"/api/sessions/{SENDER}/start")
     assert [one["ack"] for one in await acks(waha, 3)] == [2, 3]
+
+
+async def test_a_failed_session_gets_no_receipts_until_it_works_again(simulate: Simulate) -> None:
+    waha = await simulate(speed=100)
+    await waha.pair()
+    await waha.send()
+    await waha.call("POST", f"/sim/sessions/{SENDER}/status", {"status": "FAILED"})
+    await waha.server.clock.sleep(15)
+    assert not [one for one in waha.watch.heard() if one["event"] == "message.ack"]
+    await waha.call("POST", f"/sim/sessions/{SENDER}/status", {"status": "WORKING"})
+    assert [one["ack"] for one in await acks(waha, 3)] == [2, 3]
