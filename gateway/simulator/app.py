@@ -19,6 +19,7 @@ from gateway.simulator import (
     routes_sessions,
 )
 from gateway.simulator.access import Door
+from gateway.simulator.clock import SimClock
 from gateway.simulator.config import SimulatorConfig
 from gateway.simulator.errors import CutConnection, EngineFault, WahaError, not_found
 from gateway.simulator.http import Json, error_answer
@@ -26,13 +27,15 @@ from gateway.simulator.server import WahaServer
 from gateway.simulator.sockets import stream
 
 
-def create_app(config: SimulatorConfig | None = None) -> Starlette:
+def create_app(config: SimulatorConfig | None = None, clock: SimClock | None = None) -> Starlette:
     """A simulated server as an ASGI app; `app.state.waha` is the server, which `aclose` ends.
+
+    `clock` replaces the simulator's own (tests whose time is virtual).
 
     It works without its lifespan too (httpx.ASGITransport does not run one). Then a dropped connection
     reaches the client as ConnectionCut, an httpx.ReadError.
     """
-    server = WahaServer(config or SimulatorConfig())
+    server = WahaServer(config or SimulatorConfig(), clock)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

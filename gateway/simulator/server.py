@@ -28,12 +28,13 @@ FICTIONAL_RANGE = 447700900000
 class WahaServer:
     """One WAHA server and the WhatsApp behind it, in memory.
 
-    It starts its tasks lazily on the running event loop; `aclose` ends them. `boot` counts the restarts.
+    It starts its tasks lazily on the running event loop; `aclose` ends them. `boot` counts the restarts. With a
+    `clock` of its own it lives in whatever time that clock tells.
     """
 
-    def __init__(self, config: SimulatorConfig) -> None:
+    def __init__(self, config: SimulatorConfig, clock: SimClock | None = None) -> None:
         self.config = config
-        self.clock = SimClock(config.speed)
+        self.clock = clock or SimClock(config.speed)
         self.rng = seeded(config.seed)
         self.engine = make_engine(config.engine)
         self.connections = Connections()

