@@ -20,7 +20,7 @@ from gateway.db import AnyRow, Database, read_now
 from gateway.events import EventBus, ServerSuspected, SessionStateChanged
 from gateway.waha.errors import WahaError
 from gateway.waha.events import EventStream
-from gateway.waha.ids import parse_chat_id
+from gateway.waha.ids import ChatKind, parse_chat_id
 from gateway.waha.schemas import (
     Connected,
     MessageAckEvent,
@@ -38,6 +38,8 @@ from sessions.states import same_number, state_of
 log = structlog.get_logger()
 
 MISSING_GRACE_SECONDS = 60.0
+MISSING = "MISSING"
+"""Kept as WAHA's status of a session that its server does not know."""
 MessageEvent = MessageAckEvent | MessageAnyEvent
 
 
@@ -75,6 +77,7 @@ class SessionManager:
         self._on_message = on_message
         self._follow_events = follow_events
         self._watches: dict[str, _Watch] = {}
+        self._refusals: dict[int, asyncio.Task[None]] = {}
         self._stopping = False
         bus.subscribe(ServerSuspected, self._on_suspicion)
 
@@ -96,7 +99,7 @@ class SessionManager:
             watch.sweep_now.set()
             if watch.stream is not None:
                 await watch.stream.aclose()
-        tasks = [task for watch in self._watches.values() for task in watch.tasks]
+        tasks = [task for watch in self._watches.values() for task in watch.tasks] + [*self._refusals.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -133,6 +136,8 @@ class SessionManager:
 
     async def sweep(self, member: Member) -> None:
         """Ask a server for all its sessions, and write what differs from what we knew."""
+        async with self._db.read() as connection:
+            asked_at = await read_now(connection)
         try:
             infos = await member.client.list_sessions(all=True)
             version = await member.client.server_version() if not (member.up and member.engine) else None
@@ -148,18 +153,26 @@ class SessionManager:
         by_name = {info.name: info for info in infos}
         async with self._db.read() as connection:
             ours = await queries.sessions_on(connection, member.id)
+            now = await read_now(connection)
         for row in ours:
-            await self._compare(member, row, by_name.get(row.name))
+            if row.state_at < asked_at:  # what an event has told since then is fresher than this answer
+                await self._compare(member, row, by_name.get(row.name), now)
 
-    async def _compare(self, member: Member, row: AnyRow, info: SessionInfo | None) -> None:
+    async def _compare(self, member: Member, row: AnyRow, info: SessionInfo | None, now: float) -> None:
         """One session in a sweep."""
         if info is None:
-            if self._clock.now() - row.created_at > MISSING_GRACE_SECONDS:
-                await self._write(row, SessionState.FAILED, reason="its WAHA server does not know this session")
+            if now - row.created_at > MISSING_GRACE_SECONDS and row.waha_status != MISSING:
+                reason = "its WAHA server does not know this session; ask for its QR code to create it again"
+                await self._write(row, SessionState.FAILED, reason=reason, waha_status=MISSING)
             return
         active_at = info.activity_at / 1000 if info.activity_at else None
-        if info.status != row.waha_status or info.status is WahaStatus.SCAN_QR_CODE or _is_later(active_at, row):
-            me = info.me.id if info.me else None
+        me = info.me.id if info.me else None
+        if (
+            info.status != row.waha_status
+            or info.status is WahaStatus.SCAN_QR_CODE
+            or _is_later(active_at, row)
+            or _is_of_another_phone(row, info.status, me)
+        ):
             await self.apply(member, row.name, info.status, me, push_name=_name_of(info), active_at=active_at)
 
     async def _on_status(self, member: Member, event: SessionStatusEvent) -> None:
@@ -189,8 +202,10 @@ class SessionManager:
         if row is None:
             log.debug("foreign_session", server=member.name)
             return
-        scanned = parse_chat_id(me) if status is WahaStatus.WORKING and me is not None else None
-        if scanned is not None and not same_number(row.number, scanned.digits):
+        if status is WahaStatus.WORKING and _phone_of(me) is None:
+            log.warning("account_unknown", number=row.number)  # nobody sends before it is known whose phone it is
+            return
+        if _is_of_another_phone(row, status, me):
             await self._refuse_phone(member, row, now)
             return
         values: dict[str, Any] = {"waha_status": str(status)}
@@ -206,18 +221,23 @@ class SessionManager:
             values |= {"paired_at": now} if row.paired_at is None or pairing_open else {}
         elif after is SessionState.FAILED and open_until is not None:
             values |= {"reason": "the QR codes ran out; ask for a new one", "pairing_until": None}
+        elif after is SessionState.FAILED:
+            values["reason"] = "it has failed, or its phone has logged it out; ask for its QR code to start it again"
         elif after is SessionState.EXPIRED:
             values["reason"] = "logged out by the phone; scan again"
+        elif after is not before and not pairing_open:
+            values["reason"] = ""  # while a pairing is open, what was told about it stays true
         await self._write(row, after, **values)
 
-    async def _write(self, row: AnyRow, after: SessionState, **values: Any) -> None:
+    async def _write(self, row: AnyRow, after: SessionState, **values: Any) -> bool:
+        """Move the state by compare-and-set, and tell; False if somebody else has moved it since `row` was read."""
         before = SessionState(row.state)
         changed = before != after
         async with self._db.write() as tx:
             if changed:
                 values["state_at"] = await read_now(tx)
             if not await queries.transition(tx, row.sender_id, before, after, **values):
-                return
+                return False
             if after is SessionState.CONNECTED and changed:
                 await tokens.activate(tx, row.number)
         if changed:
@@ -225,6 +245,7 @@ class SessionManager:
             if after in (SessionState.CONNECTED, SessionState.FAILED, SessionState.EXPIRED):
                 self._qr_book.forget(row.number)
             self.tell(row.sender_id, row.number, after)
+        return True
 
     def tell(self, sender_id: int, number: str, state: SessionState) -> None:
         """Publish a session's new state."""
@@ -233,21 +254,41 @@ class SessionManager:
 
     async def _refuse_phone(self, member: Member, row: AnyRow, now: float) -> None:
         """Another phone has scanned: it is logged out, and a new code is shown to the right one."""
+        if row.sender_id in self._refusals:
+            return
         reason = "another number scanned the code and was logged out; scan with the phone of this number"
         log.warning("wrong_phone", number=row.number)
         self._qr_book.forget(row.number)
-        await self._write(
-            row, SessionState.STARTING, reason=reason, pairing_until=now + PAIRING_SECONDS, waha_status="STARTING"
-        )
+        until = now + PAIRING_SECONDS
+        if not await self._write(
+            row, SessionState.STARTING, reason=reason, pairing_until=until, waha_status="STARTING"
+        ):
+            return
+        logout = asyncio.create_task(self._log_out(member, row), name=f"log out {member.name}")
+        self._refusals[row.sender_id] = logout
+        logout.add_done_callback(lambda _: self._refusals.pop(row.sender_id, None))
+
+    async def _log_out(self, member: Member, row: AnyRow) -> None:
+        """Takes seconds, so it is a task of its own; where it fails, the next sweep finds the phone again."""
         try:
             await member.client.logout_session(row.name)
         except WahaError as error:
             log.error("logout_failed", number=row.number, error=str(error))
-            self._watches[member.id].sweep_now.set()
 
 
 def _is_later(active_at: float | None, row: AnyRow) -> bool:
     return active_at is not None and active_at > (row.last_active or 0.0) + 1.0
+
+
+def _is_of_another_phone(row: AnyRow, status: WahaStatus, me: str | None) -> bool:
+    phone = _phone_of(me) if status is WahaStatus.WORKING else None
+    return phone is not None and not same_number(row.number, phone)
+
+
+def _phone_of(me: str | None) -> str | None:
+    """The digits of the account that a session is paired with; None where WAHA does not say them."""
+    chat = parse_chat_id(me)
+    return chat.digits if chat is not None and chat.kind is ChatKind.PHONE else None
 
 
 def _name_of(info: SessionInfo) -> str:

@@ -41,6 +41,7 @@ def describe(row: AnyRow, service: SessionService, expiry_days: float) -> dict[s
         "name": row.push_name,
         "server": row.server_name,
         "server_up": row.server_up,
+        "server_seen_at": as_time(row.server_seen_at),
         "status_since": as_time(row.state_at),
         "paired_at": as_time(row.paired_at),
         "last_active": as_time(last_active),
@@ -125,10 +126,11 @@ def build_router(service: SessionService, access: Access, expiry_days: float) ->
         Starts the session if it does not run. Never takes longer than some seconds: a session that is still
         starting answers its status without a code; ask again.
         """
-        state, shown = await service.qr(allowed(caller, phone_number))
-        if shown is None:
-            return QrOut(status=state)
-        return QrOut(status=state, qr_code=shown.png, expires_at=as_time(shown.expires_at))
+        row, shown = await service.qr(allowed(caller, phone_number))
+        answer = QrOut(status=row.state, reason=row.reason or None)
+        if shown is not None:
+            answer.qr_code, answer.expires_at = shown.png, as_time(shown.expires_at)
+        return answer
 
     @router.get("/{phone_number}/me", summary="The paired account")
     async def me(phone_number: Number, caller: Who) -> MeOut:

@@ -36,7 +36,8 @@ class SessionOut(BaseModel):
     reason: str = Field(description="Why, where there is something to say")
     name: str = Field(description="The name that the owner gave the phone's account")
     server: str = Field(description="The WAHA server it lives on")
-    server_up: bool
+    server_up: bool = Field(description="False: the server does not answer, and this is what was known last")
+    server_seen_at: datetime | None = Field(description="When that server answered last: the age of all this")
     status_since: datetime | None
     paired_at: datetime | None
     last_active: datetime | None = Field(description="The last time that the session was active (UTC)")
@@ -68,6 +69,7 @@ class QrOut(BaseModel):
     status: str = Field(description="CONNECTED, WAITING_FOR_SCAN, or what the session is still busy with")
     qr_code: str | None = Field(default=None, description="PNG as base64")
     expires_at: datetime | None = Field(default=None, description="When the code is replaced by the next")
+    reason: str | None = Field(default=None, description="Why, where there is something to say: who scanned wrongly")
 
 
 class MeOut(BaseModel):

@@ -1,22 +1,26 @@
 """What can be done with a session: create, show its QR, start, stop, log out, remove."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.auth import tokens
 from gateway.auth.access import Caller, PhoneReader
 from gateway.clock import Clock
 from gateway.db import AnyRow, Database, read_now
-from gateway.errors import Conflict, NoCapacity, NotFound, ServiceUnavailable, WahaFailed, WrongState
+from gateway.errors import Conflict, NoCapacity, NotFound, ServiceUnavailable, SessionNotConnected, WahaFailed
 from gateway.waha.client import WahaClient
 from gateway.waha.errors import (
     SessionAlreadyExists,
     SessionAlreadyStarted,
     SessionNotFound,
     SessionNotWorking,
+    WahaConnectionLost,
     WahaError,
+    WahaTimeout,
     WahaUnreachable,
 )
 from gateway.waha.ids import parse_chat_id
@@ -31,6 +35,11 @@ log = structlog.get_logger()
 
 QR_PATIENCE_SECONDS = 4.0
 QR_LOOK_SECONDS = 0.25
+QR_LIMIT_SECONDS = 10.0
+"""Asking for the code never takes longer, however slow WAHA is."""
+
+
+_AT_REST = (WahaStatus.STOPPED, WahaStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,7 @@ class SessionService:
 
         Raises:
             NotFound: no session.
-            WrongState: it is not connected.
+            SessionNotConnected: nobody is paired with it, or it does not run.
         """
         row = await self.get(number)
         try:
@@ -95,7 +104,9 @@ class SessionService:
         except WahaError as error:
             raise _failed(error) from error
         if me is None:
-            raise WrongState("the session is not connected; scan its QR code first")
+            raise SessionNotConnected(
+                f"the session is not connected; scan the code of GET /api/sessions/+{number}/qr first"
+            )
         chat = parse_chat_id(me.id)
         return {"id": me.id, "phone_number": f"+{chat.digits if chat else number}", "name": me.push_name or ""}
 
@@ -110,26 +121,42 @@ class SessionService:
             Conflict: it is connected, or a pairing is open.
             NoCapacity: no server has room.
         """
-        async with self._db.write() as tx:
-            now = await read_now(tx)
-            row = await queries.find_session(tx, number)
-            if row is None:
-                await self._reserve(tx, caller, number, now)
-            else:
-                _refuse_second_pairing(row, now, caller)
-                await queries.change(tx, row.sender_id, desired="RUNNING", pairing_until=now + PAIRING_SECONDS)
-            token = await tokens.issue(tx, number, caller.account_id, now)
-        fresh = await self.get(number)
-        try:
-            await self._bring_up(fresh)
-        except WahaUnreachable:
-            # the session is stored: whoever asks for its QR starts it when the server is back
-            log.warning("session_start_put_off", number=number)
-        except WahaError as error:
-            raise _failed(error) from error
-        return Created(await self.get(number), token)
+        while True:
+            async with self._db.write() as tx:
+                now = await read_now(tx)
+                row = await queries.find_session(tx, number)
+                if row is None:
+                    await self._reserve(tx, caller, number, now)
+                else:
+                    _refuse_second_pairing(row, now)
+                    await self._open_pairing(tx, row, now)
+                token = await tokens.issue(tx, number, caller.account_id, now)
+            try:
+                await self._bring_up(await self.get(number))
+                return Created(await self.get(number), token)
+            except WahaUnreachable as error:
+                if row is not None:
+                    raise _failed(error) from error
+                await self._give_up_place(number)
+            except WahaError as error:
+                raise _failed(error) from error
 
-    async def _reserve(self, tx: Any, caller: Caller, number: str, now: float) -> None:
+    async def _give_up_place(self, number: str) -> None:
+        """The server that was chosen has just gone: nothing of the session is there, so another one can take it."""
+        row = await self.get(number)
+        member = self._fleet.member(row.server_id)
+        if member is not None:
+            await self._fleet.set_reachable(member, up=False)
+        async with self._db.write() as tx:
+            await queries.delete_session(tx, row.sender_id)
+            await tokens.revoke(tx, number)
+
+    async def _open_pairing(self, tx: AsyncConnection, row: AnyRow, now: float) -> None:
+        """From now on it is known that somebody asked for a QR."""
+        self._qr_book.forget(row.number)
+        await queries.change(tx, row.sender_id, desired="RUNNING", reason="", pairing_until=now + PAIRING_SECONDS)
+
+    async def _reserve(self, tx: AsyncConnection, caller: Caller, number: str, now: float) -> None:
         place = await queries.place(tx)
         if place is None:
             raise NoCapacity
@@ -171,22 +198,38 @@ class SessionService:
             return await client.restart_session(name)
 
     async def _note(self, row: AnyRow, info: SessionInfo) -> None:
+        """Write what a call answered, unless an event has told something newer: WAHA answers it before that happens."""
         member = self._fleet.member(row.server_id)
-        if member is not None and info.status is not WahaStatus.WORKING:
+        fresh = await self.get(row.number)
+        if member is not None and info.status is not WahaStatus.WORKING and fresh.state_at == row.state_at:
             await self._manager.apply(member, row.name, info.status, info.me.id if info.me else None)
 
     # --- pairing ------------------------------------------------------------------------------------------------
 
-    async def qr(self, number: str) -> tuple[str, ShownQr | None]:
-        """The session's state and, where it waits for a scan, the current code.
+    async def qr(self, number: str) -> tuple[AnyRow, ShownQr | None]:
+        """The session and, where it waits for a scan, the current code.
 
         A session that does not run is started; then this waits a few seconds for the code, and no longer.
 
         Raises:
             NotFound: no session.
-            ServiceUnavailable: its WAHA server does not answer.
+            ServiceUnavailable: its WAHA server does not answer, or not soon enough.
         """
         row = await self.get(number)
+        try:
+            async with asyncio.timeout(QR_LIMIT_SECONDS):
+                code = await self._read_code(row)
+        except WahaError as error:
+            raise _failed(error) from error
+        except TimeoutError:
+            raise ServiceUnavailable("the WAHA server of this session is slow; ask again") from None
+        row = await self.get(number)
+        if code is None:
+            return row, None
+        return row, await self._qr_book.show(number, code, self._clock.now(), row.pairing_until)
+
+    async def _read_code(self, row: AnyRow) -> str | None:
+        """The code's raw value after starting what has to be started; None where there is nothing to scan."""
         client = self._client(row)
         try:
             info = await self._running(client, row)
@@ -197,33 +240,32 @@ class SessionService:
                 info = await client.get_session(row.name)
             member = self._fleet.member(row.server_id)
             assert member is not None
-            await self._manager.apply(member, row.name, info.status, info.me.id if info.me else None)
+            if info.status is not WahaStatus.STARTING:
+                await self._manager.apply(member, row.name, info.status, info.me.id if info.me else None)
             if info.status is not WahaStatus.SCAN_QR_CODE:
-                return (await self.get(number)).state, None
-            code = await client.get_qr(row.name)
+                return None
+            return (await client.get_qr(row.name)).value
         except SessionNotWorking:
-            return (await self.get(number)).state, None
-        except WahaError as error:
-            raise _failed(error) from error
-        row = await self.get(number)
-        return row.state, await self._qr_book.show(number, code.value, self._clock.now(), row.pairing_until)
+            return None
 
     async def _running(self, client: WahaClient, row: AnyRow) -> SessionInfo:
         """WAHA's present word on the session, after starting what has to be started."""
         try:
             info = await client.get_session(row.name)
         except SessionNotFound:
-            info = await client.create_session(row.name, _config(row.number), start=True)
-        asked = row.pairing_until is not None and self._clock.now() < row.pairing_until
+            info = None
+        async with self._db.read() as connection:
+            now = await read_now(connection)
+        asked = row.pairing_until is not None and now < row.pairing_until
+        if info is None or info.status in _AT_REST or (info.status is WahaStatus.SCAN_QR_CODE and not asked):
+            async with self._db.write() as tx:  # before anything starts: its first event finds the pairing open
+                await self._open_pairing(tx, row, now)
+        if info is None:
+            return await client.create_session(row.name, _config(row.number), start=True)
         if info.status is WahaStatus.STOPPED:
-            info = await self._start(client, row.name)
-        elif info.status is WahaStatus.FAILED:
-            info = await client.restart_session(row.name)
-        elif info.status is not WahaStatus.SCAN_QR_CODE or asked:
-            return info
-        async with self._db.write() as tx:  # somebody asked for a QR: a pairing is open from now on
-            until = await read_now(tx) + PAIRING_SECONDS
-            await queries.change(tx, row.sender_id, desired="RUNNING", pairing_until=until)
+            return await self._start(client, row.name)
+        if info.status is WahaStatus.FAILED:
+            return await client.restart_session(row.name)
         return info
 
     # --- stopping -----------------------------------------------------------------------------------------------
@@ -252,14 +294,14 @@ class SessionService:
         return await self.get(number)
 
     async def logout(self, number: str) -> AnyRow:
-        """Unpair the phone; the session is stopped, and its tokens end."""
+        """Unpair the phone; the session is stopped, and its tokens end. Where WAHA fails, nothing has changed."""
         row = await self.get(number)
         client = self._client(row)
-        async with self._db.write() as tx:
-            await queries.change(tx, row.sender_id, desired="STOPPED", paired_at=None, pairing_until=None)
-            await tokens.revoke(tx, number)
         try:
             await client.logout_session(row.name)
+            async with self._db.write() as tx:
+                await queries.change(tx, row.sender_id, desired="STOPPED", paired_at=None, pairing_until=None)
+                await tokens.revoke(tx, number)
             await client.stop_session(row.name)  # logging out a running session starts it again, at a QR
         except WahaError as error:
             raise _failed(error) from error
@@ -301,13 +343,14 @@ class SessionService:
         return client
 
 
-def _refuse_second_pairing(row: AnyRow, now: float, caller: Caller) -> None:
-    if row.state == SessionState.CONNECTED and not (caller.is_admin or caller.number == row.number):
-        raise Conflict("this number is connected already; log it out first")
+def _refuse_second_pairing(row: AnyRow, now: float) -> None:
     if row.state == SessionState.CONNECTED:
-        raise Conflict("this number is connected already")
+        raise Conflict(f"+{row.number} is connected already; to pair it anew, log it out first")
     if row.pairing_until is not None and now < row.pairing_until:
-        raise Conflict("a pairing of this number is open: scan the code of GET /api/sessions/{number}/qr")
+        raise Conflict(
+            f"a pairing of +{row.number} is open: scan the code of GET /api/sessions/+{row.number}/qr, or wait until "
+            "it has run out"
+        )
 
 
 def _config(number: str) -> dict[str, Any]:
@@ -321,6 +364,6 @@ def _config(number: str) -> dict[str, Any]:
 
 
 def _failed(error: WahaError) -> ServiceUnavailable | WahaFailed:
-    if isinstance(error, WahaUnreachable):
+    if isinstance(error, WahaUnreachable | WahaConnectionLost | WahaTimeout):
         return ServiceUnavailable("the WAHA server of this session does not answer; it is asked again by itself")
     return WahaFailed(f"WAHA answered: {error}")
