@@ -11,6 +11,7 @@ from gateway.cli.migrate import migrate
 from gateway.cli.serve import serve
 from gateway.cli.simulate import simulate
 from gateway.db import DatabaseError
+from gateway.demo.command import demo
 from gateway.settings import SettingsError
 from gateway.vault import VaultError
 
@@ -39,7 +40,7 @@ def _options(
     """Options before the command."""
 
 
-for command in (serve, simulate, migrate):
+for command in (serve, demo, simulate, migrate):
     app.command()(command)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.options import base_url, start_logging
-from gateway.cli.serve import listen_on
+from gateway.cli.server import listen_on
 from gateway.settings import LoggingSettings
 from gateway.simulator.app import create_app
 from gateway.simulator.config import EngineName, SimulatorConfig

@@ -1,0 +1,98 @@
+"""`gateway demo`: the main job on one machine with nothing else installed."""
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.console import Console
+
+from gateway.cli.api import Api
+from gateway.cli.contacts import Contacts, read_contact_file
+from gateway.cli.failures import FAILED, CommandFailed
+from gateway.demo.plan import MAX_MESSAGES, MAX_SENDERS, TEMPLATE, Plan, invent_contacts, make_plan
+from gateway.demo.script import Script
+from gateway.demo.show import Show
+from gateway.demo.stage import Stage, open_stage
+from gateway.log import configure_logging
+from gateway.settings import LoggingSettings, load_settings
+
+DEFAULT_MESSAGES = 30
+LOG_NAME = "demo.log"
+
+
+def demo(
+    exit_: Annotated[
+        bool, typer.Option("--exit", help="End after the check: with 0 only if nothing was lost, doubled or early.")
+    ] = False,
+    recipients: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A contact list to send to, instead of invented numbers.")
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FR", help="Where numbers without a country code are from; phone.default_region if not said."
+        ),
+    ] = None,
+    messages: Annotated[
+        int, typer.Option(help="How many recipients to invent.", min=1, max=MAX_MESSAGES)
+    ] = DEFAULT_MESSAGES,
+    senders: Annotated[int, typer.Option(help="How many numbers send.", min=1, max=MAX_SENDERS)] = 3,
+) -> None:
+    """Play the main job on this machine: a simulated WAHA, a gateway, and a campaign, live in the terminal."""
+    show = Show(Console(highlight=False))
+    show.heading("A simulated WAHA and a gateway play the main job; nothing leaves this machine.")
+    contacts = _read_contacts(show, recipients, region) if recipients else invent_contacts(messages)
+    folder = Path(tempfile.mkdtemp(prefix="gateway-demo-"))
+    configure_logging(LoggingSettings(file=str(folder / LOG_NAME)), console=False)
+    with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
+        passed = runner.run(_run(make_plan(senders, contacts), folder, show, stay=not exit_))
+    if not passed:
+        show.line(f"what happened is in {folder / LOG_NAME}")
+        raise typer.Exit(FAILED)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_contacts(show: Show, path: Path, region: str | None) -> Contacts:
+    if region is None:
+        region = load_settings().phone.default_region
+    contacts = read_contact_file(path, TEMPLATE, region=region)
+    show.heading(f"Read {path.name}")
+    show.line(contacts.summary(), style="green", mark="✓")
+    for line in contacts.lines_left_out():
+        show.line(line, style="dim")
+    if not contacts.people:
+        raise CommandFailed(f"{path}: there is nobody in it to write to")
+    return contacts
+
+
+async def _run(plan: Plan, folder: Path, show: Show, *, stay: bool) -> bool:
+    """Whether all went well. Ctrl-C and SIGTERM end it in order, at any time."""
+    task = asyncio.current_task()
+    assert task is not None
+    with contextlib.suppress(NotImplementedError):  # Windows knows no such handlers
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    async with open_stage(folder, plan.pace) as stage:
+        token = stage.admin_token_file.read_text(encoding="utf-8")
+        async with Api(stage.gateway_url, {"X-Admin-Token": token}) as gateway, Api(stage.simulator_url) as simulator:
+            script = Script(plan, gateway, simulator, show)
+            verdict = await script.play()
+        if stay:
+            await _stay(stage, script.campaign_id, show)
+    return verdict.passed
+
+
+async def _stay(stage: Stage, campaign_id: str, show: Show) -> None:
+    """Serve until Ctrl-C."""
+    show.heading("It goes on running; Ctrl-C ends it")
+    show.line(f"the API and its documentation  {stage.gateway_url}/docs")
+    show.line(f"this campaign                  {stage.gateway_url}/api/status/{campaign_id}?details=true")
+    show.line(f"what WhatsApp took             {stage.simulator_url}/sim/ledger")
+    show.line(f"the admin token is in          {stage.admin_token_file}")
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
