@@ -122,7 +122,8 @@ class PhoneSettings(Section):
 class MediaSettings(Section):
     """What may be fetched from the addresses that users give us."""
 
-    max_bytes: int = Field(default=16 * 1024 * 1024, ge=1, le=36 * 1024 * 1024)  # as base64 within the 50 MB that WAHA takes
+    # as base64 the largest still fits into the 50 MB of a request that WAHA reads
+    max_bytes: int = Field(default=16 * 1024 * 1024, ge=1, le=36 * 1024 * 1024)
     timeout_seconds: float = Field(default=30, gt=0, le=600)
     allow_private_addresses: bool = False
 
