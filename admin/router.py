@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query
@@ -19,7 +18,7 @@ from admin.schemas import (
 )
 from campaigns.sending.delays import DelayService, SenderDelay
 from campaigns.sending.models import CampaignState
-from campaigns.sending.schemas import CampaignOut
+from campaigns.sending.schemas import CampaignOut, Moment, PlainText
 from campaigns.sending.status import StatusReader
 from gateway.auth.access import Access, PhoneReader
 from gateway.clock import Clock
@@ -104,9 +103,9 @@ def build_router(parts: AdminParts, access: Access) -> APIRouter:
         page: Annotated[PageRequest, Depends()],
         status: Annotated[list[CampaignState] | None, Query()] = None,
         sender_number: Annotated[str | None, Query(max_length=40)] = None,
-        search: Annotated[str, Query(max_length=255)] = "",
-        created_from: Annotated[datetime | None, Query()] = None,
-        created_to: Annotated[datetime | None, Query()] = None,
+        search: Annotated[PlainText, Query(description="In the name")] = "",
+        created_from: Annotated[Moment | None, Query(description="Created at or after")] = None,
+        created_to: Annotated[Moment | None, Query(description="Created before")] = None,
     ) -> Page[CampaignOut]:
         """The campaigns of all senders, newest first."""
         number = parts.phones.optional_digits(sender_number)

@@ -3,12 +3,17 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 MAX_DELAY_SECONDS = 86_400
 DelaySeconds = Annotated[
     float, Field(ge=0, le=MAX_DELAY_SECONDS, allow_inf_nan=False, strict=True, description="Seconds, fractions allowed")
 ]
+DelayShown = Annotated[
+    float,
+    PlainSerializer(lambda seconds: int(seconds) if seconds == int(seconds) else seconds, return_type=int | float),
+]
+"""Seconds; a whole number is shown as one, because that is how seed 003 writes it."""
 
 
 class DelaysIn(BaseModel):
@@ -25,8 +30,8 @@ class DelaysIn(BaseModel):
 class DelaysOut(BaseModel):
     """The delays that hold now, in seconds."""
 
-    MESSAGE_DELAY: float
-    SENDER_SWITCH_DELAY: float
+    MESSAGE_DELAY: DelayShown
+    SENDER_SWITCH_DELAY: DelayShown
 
 
 class UserDelaysIn(BaseModel):
@@ -45,8 +50,8 @@ class UserDelaysOut(BaseModel):
     """One sender's delay: its own (null: none), and the one that holds for it."""
 
     sender_number: str
-    MESSAGE_DELAY: float | None
-    effective_message_delay: float
+    MESSAGE_DELAY: DelayShown | None
+    effective_message_delay: DelayShown = Field(description="The one that holds for it now")
 
 
 class UserOut(BaseModel):
@@ -56,7 +61,7 @@ class UserOut(BaseModel):
     session_status: str | None = Field(description="Null: it has no session")
     campaigns: int
     messages_sent: int
-    MESSAGE_DELAY: float | None = Field(description="Its own delay; null: the general one")
+    MESSAGE_DELAY: DelayShown | None = Field(description="Its own delay; null: the general one")
     created_at: datetime | None
 
 

@@ -123,9 +123,10 @@ def _dumps(value: Any) -> str:
 
 def _create_engine(url: str, is_sqlite: bool) -> AsyncEngine:
     if is_sqlite:
-        return create_async_engine(url, json_serializer=_dumps, json_deserializer=orjson.loads)
+        return create_async_engine(url, hide_parameters=True, json_serializer=_dumps, json_deserializer=orjson.loads)
     return create_async_engine(
         url,
+        hide_parameters=True,  # errors are logged, and the parameters are people's numbers and texts
         json_serializer=_dumps,
         json_deserializer=orjson.loads,
         pool_size=10,

@@ -16,7 +16,9 @@ _SECRET_FIELDS = re.compile(r"token|api_key|apikey|authorization|secret|password
 _NOISY = ("httpx", "httpcore", "aiohttp", "websockets", "apscheduler", "aiosqlite", "uvicorn.access", "alembic")
 _TEXT_FIELDS = frozenset({"text", "template", "body", "caption", "content"})
 _LONG_NUMBER = re.compile(r"(?<![\w.-])\+?\d{3,11}(\d{4})(?![\w.-])")
-_NUMBER_FIELDS = frozenset({"number", "phone", "sender", "sender_number", "chat_id", "session", "recipient"})
+_NUMBER_FIELDS = frozenset(
+    {"number", "phone", "sender", "sender_number", "chat_id", "session", "recipient", "path", "url"}
+)
 
 
 def mask_number(text: str) -> str:

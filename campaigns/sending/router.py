@@ -1,7 +1,6 @@
 """Routes of campaigns: send, preview, look, steer."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,6 +12,8 @@ from campaigns.sending.schemas import (
     CampaignOut,
     MessageOut,
     MessagePage,
+    Moment,
+    PlainText,
     PreviewAnswer,
     Sample,
     SendAnswer,
@@ -119,9 +120,9 @@ def build_router(service: CampaignService, status: StatusReader, access: Access)
         page: Annotated[PageRequest, Depends()],
         sender_number: SenderNumber = None,
         status_filter: Annotated[list[CampaignState] | None, Query(alias="status")] = None,
-        search: Annotated[str, Query(max_length=255, description="In the name")] = "",
-        created_from: Annotated[datetime | None, Query(description="Created at or after")] = None,
-        created_to: Annotated[datetime | None, Query(description="Created before")] = None,
+        search: Annotated[PlainText, Query(description="In the name")] = "",
+        created_from: Annotated[Moment | None, Query(description="Created at or after")] = None,
+        created_to: Annotated[Moment | None, Query(description="Created before")] = None,
     ) -> Page[CampaignOut]:
         """The caller's campaigns, newest first; an operator sees all."""
         number = caller.scope(service.phones.optional_digits(sender_number))

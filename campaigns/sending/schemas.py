@@ -1,13 +1,27 @@
 """What the sending routes take and give."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from campaigns.sending.models import Priority, Rotation
 from campaigns.sending.rendering import MAX_TEXT
 
+
+def _refuse_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("contains a NUL character, which no database takes")
+    return text
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+PlainText = Annotated[str, StringConstraints(max_length=255), AfterValidator(_refuse_nul)]
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+"""A time in a request; one that names no zone is meant in UTC, as all our answers are."""
 PhoneText = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 VariableName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 VariableValue = Annotated[str, StringConstraints(max_length=MAX_TEXT)] | bool | int | float | None
@@ -60,7 +74,7 @@ class SendRequest(BaseModel):
     media_url: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
         default=None, description="An image, video, voice or other file to send, with the text as its caption"
     )
-    name: Annotated[str, StringConstraints(max_length=255)] = ""
+    name: PlainText = Field(default="", description="What the campaign is called in lists")
     priority: Priority = Priority.NORMAL
     rotation: Rotation = Field(default=Rotation.EVEN, description="even: in turn; fastest: whoever is free")
     failover: bool = Field(default=True, description="Whether others take over what a fallen sender cannot send")

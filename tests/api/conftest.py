@@ -84,7 +84,7 @@ def _settings(
 
 
 async def _simulate(stack: AsyncExitStack, name: str, config: dict[str, Any]) -> Waha:
-    usual = {"api_key": WAHA_KEY, "speed": SPEED, "latency_seconds": 0.0, "start_seconds": 0.2}
+    usual: dict[str, Any] = {"api_key": WAHA_KEY, "speed": SPEED, "latency_seconds": 0.0, "start_seconds": 0.2}
     app = create_simulator(SimulatorConfig(**usual | config))
     listener = listen("127.0.0.1", 0)
     server = build_server(app)
