@@ -1,0 +1,73 @@
+"""`dispatch`: how many messages a second go out and are on disk as sent, against bare calls of the same client.
+
+Bare calls are what is left when everything that makes a gateway is taken away: one loop for each sender that calls
+`WahaClient.send_text` again and again. They are measured before and after, in the same process and against the
+same sink, so the ratio says what our own work costs on whatever machine this is.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from bench.numbers import recipient_number, sender_number
+from bench.report import Figure, Goal, Report, Sense, describe_machine
+from bench.sink import Sent
+from bench.stage import TEXT, Load, set_stage
+from gateway.waha.client import WahaClient
+from gateway.waha.ids import make_chat_id, make_message_id
+
+RATIO = Goal(Sense.AT_LEAST, 0.5, final=0.8)
+NONE = Goal(Sense.EXACTLY, 0)
+
+
+async def measure(load: Load, database: str) -> Report:
+    """Run the benchmark; takes some ten seconds for 20,000 messages."""
+    async with set_stage(load, database) as stage:
+        before = await bare_rate(stage.sink.url, load)
+        await stage.sink.forget()
+        started = await stage.run()
+        elapsed = time.monotonic() - started
+        record = await stage.sink.record()
+        states = await stage.states()
+        stored = await stage.stored_ids()
+        after = await bare_rate(stage.sink.url, load)
+    durable, bare = load.messages / elapsed, (before + after) / 2
+    arrived = [sent for entries in record.values() for sent in entries]
+    lost, doubled = count_faults(arrived, load.messages)
+    shape = "one campaign" if load.shape == "pool" else "a campaign for each"
+    return Report(
+        name="dispatch",
+        work=f"{load.messages:,} messages, {load.senders} senders, {shape}, no delays, {database}",
+        machine=describe_machine(),
+        figures=[
+            Figure("ratio", durable / bare, goal=RATIO),
+            Figure("durable messages", durable, "/s"),
+            Figure("bare calls", bare, "/s"),
+            Figure("bare calls before", before, "/s"),
+            Figure("bare calls after", after, "/s"),
+            Figure("lost", lost, goal=NONE),
+            Figure("doubled", doubled, goal=NONE),
+            Figure("not settled as sent", load.messages - states.get("sent", 0), goal=NONE),
+            Figure("stored under another id", len(stored ^ {sent.message_id for sent in arrived}), goal=NONE),
+        ],
+    )
+
+
+def count_faults(arrived: Sequence[Sent], submitted: int) -> tuple[int, int]:
+    """How many of the submitted messages never arrived, and how many arrivals were repeats."""
+    distinct = len({sent.message_id for sent in arrived})
+    return submitted - distinct, len(arrived) - distinct
+
+
+async def bare_rate(url: str, load: Load) -> float:
+    """Calls a second of the bare client, one loop for each sender, as many calls as there are messages."""
+    calls = iter(range(load.messages))
+
+    async def send_on(client: WahaClient, name: str) -> None:
+        for index in calls:
+            await client.send_text(name, make_chat_id(recipient_number(index)), TEXT, make_message_id())
+
+    async with WahaClient(url, "") as client:
+        started = time.monotonic()
+        await asyncio.gather(*(send_on(client, sender_number(index)) for index in range(load.senders)))
+        return load.messages / (time.monotonic() - started)

