@@ -3,7 +3,17 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    field_validator,
+)
 
 from campaigns.sending.models import Priority, Rotation
 from campaigns.sending.rendering import MAX_TEXT
@@ -15,6 +25,15 @@ def _refuse_nul(text: str) -> str:
     return text
 
 
+def _check_value(value: Any) -> Any:
+    """One sentence about a wrong value, where a union would give one for each of its members."""
+    if not isinstance(value, str | int | float | None):  # a bool is an int
+        raise ValueError("must be a text, a number, true, false or null")
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        raise ValueError(f"has {len(value)} characters, at most {MAX_TEXT} are possible")
+    return value
+
+
 def _in_utc(time: datetime) -> datetime:
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
@@ -24,7 +43,9 @@ Moment = Annotated[datetime, AfterValidator(_in_utc)]
 """A time in a request; one that names no zone is meant in UTC, as all our answers are."""
 PhoneText = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 VariableName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-VariableValue = Annotated[str, StringConstraints(max_length=MAX_TEXT)] | bool | int | float | None
+VariableValue = Annotated[
+    Annotated[str, StringConstraints(max_length=MAX_TEXT)] | bool | int | float | None, BeforeValidator(_check_value)
+]
 Variables = dict[VariableName, VariableValue]
 MAX_VARIABLES = 100
 
@@ -36,6 +57,17 @@ class Recipient(BaseModel):
 
     phone: PhoneText
     variables: Variables = Field(default={}, max_length=MAX_VARIABLES)
+
+
+def _kind_of_recipient(item: Any) -> str:
+    """Which form of a recipient is meant, so that an error speaks of that one only."""
+    return "recipient object" if isinstance(item, dict | Recipient) else "recipient number"
+
+
+AnyRecipient = Annotated[
+    Annotated[PhoneText, Tag("recipient number")] | Annotated[Recipient, Tag("recipient object")],
+    Discriminator(_kind_of_recipient),
+]
 
 
 class SendRequest(BaseModel):
@@ -66,11 +98,11 @@ class SendRequest(BaseModel):
 
     sender_number: PhoneText = Field(description="The number that sends (and whose campaign it is)")
     sender_numbers: list[PhoneText] = Field(default=[], max_length=1000, description="More senders, for a pool")
-    template: Annotated[str, StringConstraints(max_length=MAX_TEXT)] = Field(
+    template: Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_refuse_nul)] = Field(
         description="The text, with {{name}} and {{ name | fallback }}; may be empty only with a media_url"
     )
     variables: Variables = Field(default={}, max_length=MAX_VARIABLES, description="Values for all recipients")
-    recipients: list[PhoneText | Recipient] = Field(min_length=1, description="Numbers, or numbers with values")
+    recipients: list[AnyRecipient] = Field(min_length=1, description="Numbers, or numbers with values")
     media_url: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
         default=None, description="An image, video, voice or other file to send, with the text as its caption"
     )

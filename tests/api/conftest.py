@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from gateway import schema
 from gateway.app import Gateway, build_gateway, create_app
@@ -18,6 +19,7 @@ from gateway.simulator.app import create_app as create_simulator
 from gateway.simulator.config import SimulatorConfig
 from gateway.simulator.serve import build_server, listen
 from tests.api.world import ADMIN_TOKEN, WAHA_KEY, Waha, World
+from tests.harness.postgres import sqlite_url
 
 MakeWorld = Callable[..., Awaitable[World]]
 SPEED = 20.0
@@ -46,16 +48,36 @@ async def make_world(tmp_path: Path, empty_database: Path) -> AsyncIterator[Make
     async with AsyncExitStack() as stack:
 
         async def make(
-            *, capacities: tuple[int, ...] = (100,), simulator: dict[str, Any] | None = None, **settings: dict[str, Any]
+            *,
+            capacities: tuple[int, ...] = (100,),
+            simulator: dict[str, Any] | None = None,
+            database_url: str = "",
+            **settings: dict[str, Any],
         ) -> World:
+            if not database_url.startswith("postgresql"):
+                database_url = sqlite_url(tmp_path)
+                shutil.copy(empty_database, tmp_path / "gateway.db")
             wahas = [await _simulate(stack, f"waha{n}", simulator or {}) for n in range(1, len(capacities) + 1)]
-            database = tmp_path / "gateway.db"
-            if not database.exists():
-                shutil.copy(empty_database, database)
-            gateway = build_gateway(_settings(database, wahas, capacities, settings))
+            gateway = build_gateway(_settings(database_url, tmp_path, wahas, capacities, settings))
             return await _open(stack, gateway, wahas)
 
         yield make
+
+
+@pytest.fixture
+async def any_world(database_url: str, make_world: MakeWorld) -> World:
+    """As `world`, on each kind of database."""
+    return await make_world(database_url=database_url)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_world(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> AsyncIterator[World]:
+    """One gateway without any session for all tests of a module that store nothing; it has no WAHA server."""
+    folder = tmp_path_factory.mktemp("module")
+    shutil.copy(empty_database, folder / "gateway.db")
+    async with AsyncExitStack() as stack:
+        limits = {"limits": {"recipients_per_campaign": 50}}
+        yield await _open(stack, build_gateway(_settings(sqlite_url(folder), folder, [], (), limits)), [])
 
 
 @pytest.fixture
@@ -65,10 +87,14 @@ async def world(make_world: MakeWorld) -> World:
 
 
 def _settings(
-    database: Path, wahas: list[Waha], capacities: tuple[int, ...], sections: dict[str, dict[str, Any]]
+    database_url: str,
+    folder: Path,
+    wahas: list[Waha],
+    capacities: tuple[int, ...],
+    sections: dict[str, dict[str, Any]],
 ) -> Settings:
     usual: dict[str, dict[str, Any]] = {
-        "database": {"url": f"sqlite:///{database}", "data_folder": database.parent},
+        "database": {"url": database_url, "data_folder": folder},
         "auth": {"admin_token": ADMIN_TOKEN},
         "waha": {
             "sweep_seconds": 1,
@@ -96,7 +122,7 @@ async def _simulate(stack: AsyncExitStack, name: str, config: dict[str, Any]) ->
 
     stack.push_async_callback(stop)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, trust_env=False, timeout=30))
+    client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, trust_env=False, verify=False, timeout=30))
     return Waha(name, url, app.state.waha, client, stop)
 
 
