@@ -19,7 +19,6 @@ from gateway.simulator.app import create_app as create_simulator
 from gateway.simulator.config import SimulatorConfig
 from gateway.simulator.serve import build_server, listen
 from tests.api.world import ADMIN_TOKEN, WAHA_KEY, Waha, World
-from tests.harness.postgres import sqlite_url
 
 MakeWorld = Callable[..., Awaitable[World]]
 SPEED = 20.0
@@ -55,7 +54,7 @@ async def make_world(tmp_path: Path, empty_database: Path) -> AsyncIterator[Make
             **settings: dict[str, Any],
         ) -> World:
             if not database_url.startswith("postgresql"):
-                database_url = sqlite_url(tmp_path)
+                database_url = f"sqlite:///{tmp_path}/gateway.db"
                 shutil.copy(empty_database, tmp_path / "gateway.db")
             wahas = [await _simulate(stack, f"waha{n}", simulator or {}) for n in range(1, len(capacities) + 1)]
             gateway = build_gateway(_settings(database_url, tmp_path, wahas, capacities, settings))
@@ -77,7 +76,7 @@ async def module_world(tmp_path_factory: pytest.TempPathFactory, empty_database:
     shutil.copy(empty_database, folder / "gateway.db")
     async with AsyncExitStack() as stack:
         limits = {"limits": {"recipients_per_campaign": 50}}
-        yield await _open(stack, build_gateway(_settings(sqlite_url(folder), folder, [], (), limits)), [])
+        yield await _open(stack, build_gateway(_settings(f"sqlite:///{folder}/gateway.db", folder, [], (), limits)), [])
 
 
 @pytest.fixture
