@@ -1,6 +1,8 @@
 """What all tests share: a fresh database of each kind, and virtual time for tests that are marked `virtual_time`."""
 
 import asyncio
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 import gateway.app
-from tests.harness.postgres import PostgresServer, sqlite_url
+from tests.harness.databases import PostgresServer, fast_folder, in_a_thread, migrate_sqlite, sqlite_url
 from tests.harness.virtual_time import VirtualDatabase, VirtualLoop
 from tests.harness.world import World
 
@@ -49,11 +51,27 @@ def postgres_url(_postgres_server: PostgresServer) -> Iterator[str]:
     _postgres_server.drop(name)
 
 
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied: migrating takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("sqlite")
+    in_a_thread(migrate_sqlite(folder))
+    return folder / "gateway.db"
+
+
+@pytest.fixture
+def sqlite_folder(_sqlite_template: Path) -> Iterator[Path]:
+    """A fresh data folder with a migrated SQLite database."""
+    with tempfile.TemporaryDirectory(prefix="gateway-test-", dir=fast_folder()) as folder:
+        shutil.copy(_sqlite_template, folder)
+        yield Path(folder)
+
+
 @pytest.fixture(params=BOTH)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a fresh database: SQLite (migrated at first use by the gateway) and PostgreSQL (migrated)."""
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of a fresh migrated database: the test runs on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        return sqlite_url(tmp_path)
+        return sqlite_url(request.getfixturevalue("sqlite_folder"))
     url: str = request.getfixturevalue("postgres_url")
     return url
 
@@ -76,7 +94,10 @@ async def make_world(
 ) -> AsyncIterator[MakeWorld]:
     """Make a `World`: on SQLite, or on whatever `database_url` the test asks for. Needs `virtual_time`."""
     monkeypatch.setattr(gateway.app, "Database", VirtualDatabase)
-    url = request.getfixturevalue("database_url") if "database_url" in request.fixturenames else sqlite_url(tmp_path)
+    if "database_url" in request.fixturenames:
+        url = request.getfixturevalue("database_url")
+    else:
+        url = sqlite_url(request.getfixturevalue("sqlite_folder"))
     async with AsyncExitStack() as stack:
 
         async def make(senders: int = 1, *, waha: Mapping[str, Any] | None = None, **dispatch: Any) -> World:

@@ -17,6 +17,7 @@ from campaigns.sending.models import IDLE, CampaignState, MessageState, Rotation
 from campaigns.sending.outcomes import Claim, QueueSettings, Task, Turn
 from campaigns.sending.pacing import goes_at, is_gated, ready_at
 from campaigns.sending.rotation import Offer, choose, deal, look_again_at, turn_of
+from campaigns.sending.settling import finish_campaigns
 from campaigns.sending.tables import campaign, campaign_sender, lane, message, sender, server, session
 from gateway.db import AnyRow
 from gateway.waha.ids import make_message_id
@@ -91,10 +92,11 @@ _POOLS = (
     select(
         campaign_sender.c.campaign_id,
         campaign_sender.c.sender_id,
-        and_(_ABLE, or_(lane.c.message_id.is_(None), lane.c.owner.is_not(None))).label("able"),
+        and_(_ABLE, message.c.uncertain_at.is_(None)).label("able"),
     )
     .select_from(
         campaign_sender.join(lane, lane.c.sender_id == campaign_sender.c.sender_id)
+        .outerjoin(message, message.c.id == lane.c.message_id)
         .outerjoin(session, session.c.sender_id == campaign_sender.c.sender_id)
         .outerjoin(server, server.c.id == session.c.server_id)
     )
@@ -180,6 +182,7 @@ _LEFT_BEHIND = select(
     message.c.attempts,
     message.c.started_at,
     message.c.uncertain_at,
+    func.coalesce(message.c.sent_at, message.c.finished_at).label("told_at"),
 ).where(message.c.id.in_(bindparam("ids", expanding=True)))
 _IS_UNCERTAIN = update(message).where(message.c.id == bindparam("b_id")).values(uncertain_at=message.c.started_at)
 
@@ -240,6 +243,19 @@ _CAMPAIGN_LOST_ONE = (
 )
 
 
+# a receipt has told what became of an uncertain message: it may have left as late as then
+_LANE_HEARD = (
+    update(lane)
+    .where(lane.c.sender_id == bindparam("b_sender_id"), func.coalesce(lane.c.last_answer_at, 0) < bindparam("b_at"))
+    .values(last_answer_at=bindparam("b_at"))
+)
+_CAMPAIGN_HEARD = (
+    update(campaign)
+    .where(campaign.c.id == bindparam("b_id"), func.coalesce(campaign.c.last_answer_at, 0) < bindparam("b_at"))
+    .values(last_answer_at=bindparam("b_at"), last_sender_id=bindparam("b_sender_id"))
+)
+
+
 @dataclass(slots=True)
 class _Pick:
     """A lane, the campaign it chose, and when it fires."""
@@ -255,14 +271,14 @@ async def claim_due(tx: AsyncConnection, settings: QueueSettings, turn: Turn) ->
     """Claim what is due until `horizon_seconds` from now; adds to `turn.claims`."""
     horizon = turn.now + settings.horizon_seconds
     lanes = (await tx.execute(_DUE_LANES, {"horizon": horizon, "now": turn.now, "batch": settings.batch})).all()
-    if not lanes:
+    if not lanes and not turn.stuck:
         return
     left = [row for row in lanes if row.message_id is not None]
     if left:
         await _take_over(tx, settings, turn, left)
     free = [row for row in lanes if row.message_id is None]
-    if free:
-        await _Choice(tx, settings, turn, free).run()
+    turn.stuck |= {row.sender_id for row in left}
+    await _Choice(tx, settings, turn, free).run()
 
 
 async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, lanes: Sequence[AnyRow]) -> None:
@@ -270,6 +286,7 @@ async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, l
     rows = {row.id: row for row in await tx.execute(_LEFT_BEHIND, {"ids": [row.message_id for row in lanes]})}
     died: list[dict[str, Any]] = []
     uncertain: list[dict[str, Any]] = []
+    told: list[dict[str, Any]] = []
     take: list[dict[str, Any]] = []
     park: list[dict[str, Any]] = []
     for row in lanes:
@@ -280,6 +297,7 @@ async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, l
             uncertain.append({"b_id": found.id})
         if found.state != MessageState.SENDING:  # a receipt has settled it
             park.append({"b_sender_id": row.sender_id, "b_due_at": turn.now, "b_message_id": None})
+            told.append({"b_id": found.campaign_id, "b_sender_id": row.sender_id, "b_at": found.told_at or turn.now})
         elif not row.able:
             wait = turn.now + settings.poll_seconds
             park.append({"b_sender_id": row.sender_id, "b_due_at": wait, "b_message_id": row.message_id})
@@ -293,6 +311,10 @@ async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, l
             update(lane).where(lane.c.sender_id == bindparam("b_sender_id")).values(last_answer_at=turn.now),
             [{"b_sender_id": entry["b_sender_id"]} for entry in died],
         )
+    if told:
+        await tx.execute(_LANE_HEARD, [{"b_sender_id": entry["b_sender_id"], "b_at": entry["b_at"]} for entry in told])
+        await tx.execute(_CAMPAIGN_HEARD, told)
+        await finish_campaigns(tx, turn, {entry["b_id"] for entry in told})
     if take:
         await tx.execute(_TAKE_LANE, take)
     if park:
@@ -347,7 +369,7 @@ class _Choice:
     async def run(self) -> None:
         """Choose, look for messages, and choose again for the lanes whose choice had none."""
         await self._read_offers()
-        await self._give_back_shares([row for row in self.lanes if not row.able])
+        await self._give_back_shares([*self.turn.stuck, *(row.sender_id for row in self.lanes if not row.able)])
         waiting = [row for row in self.lanes if row.able]
         picks: list[_Pick] = []
         while chosen := self._choose(waiting):
@@ -364,7 +386,7 @@ class _Choice:
         await self._park({pick.lane.sender_id for pick in picks})
 
     async def _read_offers(self) -> None:
-        senders = [row.sender_id for row in self.lanes]
+        senders = [*self.turn.stuck, *(row.sender_id for row in self.lanes)]
         pooled: set[str] = set()
         for row in await self.tx.execute(_OFFERS, {"senders": senders}):
             self.offers[row.sender_id].append(row)
@@ -375,12 +397,12 @@ class _Choice:
             for row in await self.tx.execute(_POOLS, {"campaigns": sorted(pooled), "now": self.turn.now}):
                 self.pools.setdefault(row.campaign_id, []).append(row)
 
-    async def _give_back_shares(self, fallen: Sequence[AnyRow]) -> None:
+    async def _give_back_shares(self, fallen: Sequence[int]) -> None:
         """What was dealt to lanes that cannot send is dealt anew to the others."""
         shares = [
-            {"b_campaign": offer.campaign_id, "b_sender_id": row.sender_id}
-            for row in fallen
-            for offer in self.offers[row.sender_id]
+            {"b_campaign": offer.campaign_id, "b_sender_id": sender_id}
+            for sender_id in fallen
+            for offer in self.offers[sender_id]
             if offer.failover and offer.senders > 1
         ]
         if shares:
@@ -458,10 +480,10 @@ class _Choice:
                 shared[pick.offer.campaign_id].append(pick)
             else:
                 dealt.append(pick)
-        alone = [group[0] for group in shared.values() if len(group) == 1]
-        await self._assign(_HEADS_OF_CAMPAIGNS, alone, by_share=False)
-        for group in shared.values():
-            if len(group) > 1:
+        first = {key: group for key, group in shared.items() if len(group) == 1 and not self.taken[key]}
+        await self._assign(_HEADS_OF_CAMPAIGNS, [group[0] for group in first.values()], by_share=False)
+        for key, group in shared.items():
+            if key not in first:
                 await self._find_first_few(group)
         await self._find_shares(dealt)
 
@@ -560,6 +582,7 @@ class _Choice:
             fire_at=max(pick.fire_at, self.turn.now),
             started_at=max(pick.fire_at, self.turn.now),
             turn=offer.position if pick.gated else None,
+            failover=offer.failover,
             number=row.number,
             session_name=row.session_name,
             server_id=row.server_id,

@@ -18,7 +18,8 @@ class Task(StrEnum):
 class Claim:
     """One message that a lane owns until its lease ends. Times are the database's, in epoch seconds.
 
-    `turn` is the campaign's turn to give back if nothing is sent (None where no turn was taken).
+    `turn` is the campaign's turn to give back if nothing is sent (None where no turn was taken). Without `failover`
+    the message waits for its own sender.
     """
 
     task: Task
@@ -38,6 +39,7 @@ class Claim:
     session_name: str
     server_id: str
     paired_at: float | None
+    failover: bool = True
 
 
 class Result(StrEnum):
@@ -89,7 +91,8 @@ class QueueSettings:
 class Turn:
     """What one transaction brought: what to do now, and when to come again.
 
-    Times are the database's; `monotonic` is this process's own, no earlier than `now`.
+    Times are the database's; `monotonic` is this process's own, no earlier than `now`. `stuck` are the senders whose
+    lane has an uncertain message.
     """
 
     now: float
@@ -99,3 +102,4 @@ class Turn:
     next_due_at: float = IDLE
     finished: list[tuple[str, str]] = field(default_factory=list)
     lost: list[Claim] = field(default_factory=list)
+    stuck: set[int] = field(default_factory=set)

@@ -130,9 +130,7 @@ async def settle(
     lanes_freed: list[dict[str, Any]] = []
     for claim, outcome in held:
         row = rows[claim.message_id]
-        answer_at = turn.now - max(0.0, monotonic - outcome.answered_at) if outcome.answered else None
-        if claim.task is Task.RECONCILE and outcome.result is Result.SENT:
-            answer_at = turn.now  # it may have left as late as just now
+        answer_at = _answer_at(claim, outcome, turn.now, monotonic)
         tally = tallies[claim.campaign_id]
         if row.state == MessageState.SENDING:
             change = _message_change(claim, outcome, row, turn.now, claim.campaign_id in cancelled)
@@ -154,9 +152,12 @@ async def settle(
         if answer_at is not None:
             tally.answer_at = max(answer_at, tally.answer_at or 0.0)
             tally.last_sender_id = claim.sender_id
-        if outcome.result is Result.RELEASED and claim.turn is not None:
-            tally.turn = claim.turn  # the turn was not used
-        lanes_freed.append(_lane_change(claim, outcome, settings, turn, lanes[claim.sender_id], row.state, answer_at))
+        if claim.turn is not None and _turn_is_unused(claim, outcome):
+            tally.turn = claim.turn
+        freed = _lane_change(claim, outcome, settings, turn, lanes[claim.sender_id], row.state, answer_at)
+        if freed["b_message_id"] is not None:
+            turn.stuck.add(claim.sender_id)
+        lanes_freed.append(freed)
     if sent:
         await tx.execute(_SETTLE_SENT, sent)
     if other:
@@ -166,7 +167,14 @@ async def settle(
     if tallies:
         await tx.execute(_COUNT, [tallies[key].params(key) for key in sorted(tallies)])
         await _wake_others(tx, turn, tallies)
-        await _finish(tx, turn, tallies)
+        await finish_campaigns(tx, turn, tallies)
+
+
+def _answer_at(claim: Claim, outcome: Outcome, now: float, monotonic: float) -> float | None:
+    """When WAHA answered, on the database's clock; None where the claim ended without a request."""
+    if claim.task is Task.RECONCILE and outcome.result is Result.SENT:
+        return now  # it may have left as late as just now
+    return now - max(0.0, monotonic - outcome.answered_at) if outcome.answered else None
 
 
 def _holds(row: AnyRow | None, claim: Claim, settings: QueueSettings) -> bool:
@@ -174,15 +182,25 @@ def _holds(row: AnyRow | None, claim: Claim, settings: QueueSettings) -> bool:
     return row is not None and row.epoch == claim.epoch and row.owner == settings.replica
 
 
+def _turn_is_unused(claim: Claim, outcome: Outcome) -> bool:
+    return outcome.result is Result.RELEASED or (outcome.result is Result.LATER and not claim.failover)
+
+
 async def _cancelled_campaigns(tx: AsyncConnection, held: Sequence[tuple[Claim, Outcome]]) -> set[str]:
-    """Which campaigns were cancelled while a message of theirs that has not left was claimed."""
+    """Which campaigns were cancelled while a message of theirs that has not left was claimed.
+
+    They are locked: a cancel that is under way either finishes first, or finds the message queued again.
+    """
     back = {claim.campaign_id for claim, outcome in held if outcome.result is not Result.SENT}
     if not back:
         return set()
     rows = await tx.execute(
-        select(campaign.c.id).where(campaign.c.id.in_(back), campaign.c.state == CampaignState.CANCELLED)
+        select(campaign.c.id, campaign.c.state)
+        .where(campaign.c.id.in_(back))
+        .order_by(campaign.c.id)
+        .with_for_update()
     )
-    return set(rows.scalars())
+    return {row.id for row in rows if row.state == CampaignState.CANCELLED}
 
 
 def _message_change(claim: Claim, outcome: Outcome, row: AnyRow, now: float, cancelled: bool) -> dict[str, Any]:
@@ -208,7 +226,7 @@ def _message_change(claim: Claim, outcome: Outcome, row: AnyRow, now: float, can
     elif result is Result.RELEASED:
         change |= {"b_sender_id": row.sender_id, "b_attempts": row.attempts - 1}
     elif result is Result.LATER:
-        change |= {"b_attempts": row.attempts - 1}
+        change |= {"b_attempts": row.attempts - 1, "b_sender_id": None if claim.failover else row.sender_id}
     if cancelled and change["b_state"] == MessageState.QUEUED:
         change |= {"b_state": MessageState.CANCELLED, "b_finished_at": now}
     return change
@@ -256,7 +274,7 @@ async def _wake_others(tx: AsyncConnection, turn: Turn, tallies: dict[str, _Tall
             await wake_lanes(tx, turn.delays, turn.now, senders, skip_locked=True)
 
 
-async def _finish(tx: AsyncConnection, turn: Turn, touched: Iterable[str]) -> None:
+async def finish_campaigns(tx: AsyncConnection, turn: Turn, touched: Iterable[str]) -> None:
     """Close the campaigns that have nothing left to send."""
     rows = await tx.execute(
         select(campaign.c.id, campaign.c.n_failed, campaign.c.n_unconfirmed, campaign.c.total).where(

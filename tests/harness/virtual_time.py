@@ -56,7 +56,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._outside -= 1
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
         """As asyncio's; time stands still while the thread works."""
         work = super().run_in_executor(executor, func, *args)
