@@ -6,8 +6,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from gateway.cli.check import check
 from gateway.cli.failures import FAILED, WRONG_SETTINGS, CommandFailed, one_line
 from gateway.cli.migrate import migrate
+from gateway.cli.send import send
 from gateway.cli.serve import serve
 from gateway.cli.simulate import simulate
 from gateway.db import DatabaseError
@@ -40,7 +42,7 @@ def _options(
     """Options before the command."""
 
 
-for command in (serve, demo, simulate, migrate):
+for command in (serve, demo, send, simulate, check, migrate):
     app.command()(command)
 
 

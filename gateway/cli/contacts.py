@@ -30,15 +30,24 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Contacts:
-    """Who is written to: numbers with the values that the template uses, and the rows that are left out."""
+class Person:
+    """Somebody to write to: the line in the file, the number, and the values that the template uses."""
 
-    people: list[tuple[PhoneNumber, dict[str, str]]]
+    line: int
+    phone: PhoneNumber
+    variables: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """Who is written to, and the rows that are left out."""
+
+    people: list[Person]
     left_out: list[LeftOut]
 
     def body(self) -> list[dict[str, Any]]:
         """The `recipients` of a request."""
-        return [{"phone": phone.e164, "variables": variables} for phone, variables in self.people]
+        return [{"phone": person.phone.e164, "variables": person.variables} for person in self.people]
 
     def summary(self) -> str:
         """The counts, on one line; they add up to the rows of the file."""
@@ -48,7 +57,7 @@ class Contacts:
 
     def lines_left_out(self) -> list[str]:
         """For each reason one line that names the lines of the file."""
-        return [f"{reason}: {_name_lines(lines)}" for part in self.left_out for reason, lines in part.lines.items()]
+        return [f"{reason}: {name_lines(lines)}" for part in self.left_out for reason, lines in part.lines.items()]
 
 
 def read_contact_file(path: Path, template: str, *, region: str = "", strict: bool = False) -> Contacts:
@@ -70,18 +79,19 @@ def read_contact_file(path: Path, template: str, *, region: str = "", strict: bo
 
 
 def _sort(rows: Iterable[ContactRow], used: Callable[[str], bool]) -> Contacts:
-    people: list[tuple[PhoneNumber, dict[str, str]]] = []
+    people: list[Person] = []
     left: dict[str, dict[str, list[int]]] = {fate: defaultdict(list) for fate in _FATES}
     for row in rows:
         if row.fate == "ok" and row.phone is not None:
-            people.append((row.phone, {name: value for name, value in row.variables.items() if used(name)}))
+            variables = {name: value for name, value in row.variables.items() if used(name)}
+            people.append(Person(row.line, row.phone, variables))
         else:
             reason = "the number stands in an earlier row" if row.fate == "duplicate" else row.reason
             left[row.fate][reason].append(row.line)
     return Contacts(people, [LeftOut(fate, dict(lines)) for fate, lines in left.items() if lines])
 
 
-def _name_lines(lines: list[int]) -> str:
+def name_lines(lines: list[int]) -> str:
     """Lines as a person names them: "line 7", or "lines 3, 7-9 and 20 more"."""
     told, more = lines[:MAX_LINES_TOLD], len(lines) - MAX_LINES_TOLD
     runs: list[str] = []

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from rich.console import Console
 
 from gateway.cli.api import Api
+from gateway.cli.console import make_console
 from gateway.cli.contacts import Contacts, read_contact_file
 from gateway.cli.failures import FAILED, CommandFailed
 from gateway.demo.plan import MAX_MESSAGES, MAX_SENDERS, TEMPLATE, Plan, invent_contacts, make_plan
@@ -45,17 +45,34 @@ def demo(
     senders: Annotated[int, typer.Option(help="How many numbers send.", min=1, max=MAX_SENDERS)] = 3,
 ) -> None:
     """Play the main job on this machine: a simulated WAHA, a gateway, and a campaign, live in the terminal."""
-    show = Show(Console(highlight=False))
+    show = Show(make_console())
     show.heading("A simulated WAHA and a gateway play the main job; nothing leaves this machine.")
     contacts = _read_contacts(show, recipients, region) if recipients else invent_contacts(messages)
+    if not _play(make_plan(senders, contacts), show, stay=not exit_):
+        raise typer.Exit(FAILED)
+
+
+def _play(plan: Plan, show: Show, *, stay: bool) -> bool:
+    """Whether all went well; if not, the folder with all that was written is left behind."""
     folder = Path(tempfile.mkdtemp(prefix="gateway-demo-"))
     configure_logging(LoggingSettings(file=str(folder / LOG_NAME)), console=False)
-    with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
-        passed = runner.run(_run(make_plan(senders, contacts), folder, show, stay=not exit_))
-    if not passed:
-        show.line(f"what happened is in {folder / LOG_NAME}")
-        raise typer.Exit(FAILED)
-    shutil.rmtree(folder, ignore_errors=True)
+    runner = asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory())
+    passed = interrupted = False
+    try:
+        with runner:
+            passed = runner.run(_run(plan, folder, show, stay=stay))
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
+    except asyncio.CancelledError:
+        interrupted = True
+        raise typer.Exit(128 + signal.SIGTERM) from None
+    finally:
+        if passed or interrupted:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            show.address("left behind", f"{folder} (its log is {LOG_NAME})")
+    return passed
 
 
 def _read_contacts(show: Show, path: Path, region: str | None) -> Contacts:
@@ -90,9 +107,9 @@ async def _run(plan: Plan, folder: Path, show: Show, *, stay: bool) -> bool:
 async def _stay(stage: Stage, campaign_id: str, show: Show) -> None:
     """Serve until Ctrl-C."""
     show.heading("It goes on running; Ctrl-C ends it")
-    show.line(f"the API and its documentation  {stage.gateway_url}/docs")
-    show.line(f"this campaign                  {stage.gateway_url}/api/status/{campaign_id}?details=true")
-    show.line(f"what WhatsApp took             {stage.simulator_url}/sim/ledger")
-    show.line(f"the admin token is in          {stage.admin_token_file}")
+    show.address("API and docs", f"{stage.gateway_url}/docs")
+    show.address("campaign", f"{stage.gateway_url}/api/status/{campaign_id}?details=true")
+    show.address("ledger", f"{stage.simulator_url}/sim/ledger")
+    show.address("admin token", f"in {stage.admin_token_file}")
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.Event().wait()

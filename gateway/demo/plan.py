@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway.cli.contacts import Contacts
+from gateway.cli.contacts import Contacts, Person
 from gateway.phone import read_phone
 
 TEMPLATE = "Hello {{ name | there }}, your order {{ order | (no number) }} is on its way."
@@ -23,7 +23,7 @@ class Pace:
     latency: float
 
 
-UNHURRIED = Pace(message_delay=0.4, switch_delay=0.08, latency=0.05)
+UNHURRIED = Pace(message_delay=0.3, switch_delay=0.05, latency=0.03)
 QUICK = Pace(message_delay=0.025, switch_delay=0.015, latency=0.005)
 
 
@@ -45,13 +45,12 @@ def make_plan(senders: int, contacts: Contacts) -> Plan:
 
 def invent_contacts(messages: int) -> Contacts:
     """People with numbers of a range that is reserved for fiction."""
-    return Contacts(
-        [
-            (
-                read_phone(f"+{33639980000 + index}"),
-                {"name": _NAMES[index % len(_NAMES)], "order": f"A-{index + 1:03}"},
-            )
-            for index in range(messages)
-        ],
-        [],
-    )
+    people = [
+        Person(
+            line=index + 1,
+            phone=read_phone(f"+{33639980000 + index}"),
+            variables={"name": _NAMES[index % len(_NAMES)], "order": f"A-{index + 1:03}"},
+        )
+        for index in range(messages)
+    ]
+    return Contacts(people, [])

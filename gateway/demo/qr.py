@@ -8,7 +8,7 @@ from rich.text import Text
 
 QUIET = 2  # modules of white around the code
 _BORDER = 4  # modules of white in the API's picture
-_STYLE = "black on white"
+_STYLE = "#000000 on #ffffff"
 _HALVES = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
 _BRAILLE = 0x2800
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))

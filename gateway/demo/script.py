@@ -160,7 +160,7 @@ class Script:
         ledger = await self._simulator.get("/sim/ledger")
         verdict = audit(
             ledger["transmissions"],
-            [phone.digits for phone, _ in self._plan.contacts.people],
+            [person.phone.digits for person in self._plan.contacts.people],
             message_delay=self._plan.pace.message_delay,
             switch_delay=self._plan.pace.switch_delay,
         )

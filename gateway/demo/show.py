@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.live import Live
-from rich.padding import Padding
 from rich.text import Text
 
+from gateway.cli.console import tell
 from gateway.cli.numbers import spaced
 from gateway.demo import views
 from gateway.demo.audit import Audit
@@ -29,17 +29,21 @@ class Show:
     def heading(self, text: str) -> None:
         """A new act begins."""
         self._console.print()
-        self._say(Text(text, style="bold"))
+        tell(self._console, Text(text, style="bold"))
 
     def line(self, text: str, *, style: str = "", mark: str = "") -> None:
         """A sentence; `style` is for its `mark`, or for all of it where there is none."""
         sentence = Text.assemble((f"{mark} ", style), text) if mark else Text(text, style=style)
-        self._say(Padding(sentence, (0, 0, 0, views.INDENT)) if self.in_terminal else sentence)
+        tell(self._console, sentence, indent=views.INDENT)
+
+    def address(self, label: str, place: str) -> None:
+        """Where something is; never wrapped, so that it can be clicked or copied."""
+        self._console.print(Text.assemble(" " * views.INDENT, (f"{label:<13}", "dim"), place), soft_wrap=True)
 
     def verdict(self, audit: Audit) -> None:
         """The sentences that everything was for, each at the beginning of its line, to be found by programs."""
         for sentence in views.verdict(audit):
-            self._say(Text(sentence, style="bold green" if audit.passed else "bold red"))
+            tell(self._console, Text(sentence, style="bold green" if audit.passed else "bold red"))
 
     @contextmanager
     def pairing(self, number: str, place: str, modules: Modules) -> Iterator[None]:
@@ -83,6 +87,3 @@ class Show:
         elif last:
             counts = snapshot.counts
             self.line(", ".join(f"{name} {counts[name]:,}" for name in ("sent", "delivered", "read")))
-
-    def _say(self, what: RenderableType) -> None:
-        self._console.print(what, soft_wrap=not self.in_terminal)

@@ -74,7 +74,7 @@ def sending(snapshot: Snapshot) -> RenderableType:
         style = "green" if sender.session == "CONNECTED" else "yellow"
         latest = Text.assemble((spaced(sender.recipient), "cyan"), "  ", (sender.text, "dim"))
         table.add_row(spaced(sender.number), Text(sender.session, style=style), f"{sender.sent:,}", latest)
-    return Padding(Group(table, "", progress(snapshot)), (0, 0, 0, INDENT))
+    return Padding(Group(table, "", progress(snapshot)), (1, 0, 0, INDENT))
 
 
 def progress(snapshot: Snapshot) -> RenderableType:
