@@ -153,6 +153,9 @@ def build_router(parts: AdminParts, access: Access) -> APIRouter:
         MESSAGE_DELAY: Annotated[float | None, Query(ge=0, le=MAX_DELAY_SECONDS, allow_inf_nan=False)] = None,  # noqa: N803
     ) -> UserDelaysOut:
         """By query or by JSON. A `MESSAGE_DELAY` of null in JSON gives the sender the general delay again."""
+        if body is not None:
+            _refuse_two("sender_number", sender_number is not None and body.sender_number is not None)
+            _refuse_two("MESSAGE_DELAY", MESSAGE_DELAY is not None)
         text = sender_number or (body.sender_number if body else None)
         if text is None:
             raise ValidationFailed("say whose", errors=[FieldError("sender_number", "is required", "missing")])
@@ -162,6 +165,12 @@ def build_router(parts: AdminParts, access: Access) -> APIRouter:
         return _sender_delay(await parts.delays.set_for(parts.phones.digits(text, "sender_number"), delay))
 
     return router
+
+
+def _refuse_two(field: str, twice: bool) -> None:
+    if twice:
+        message = "is given by query and by JSON; give it once"
+        raise ValidationFailed(f"{field} {message}", errors=[FieldError(field, message, "given_twice")])
 
 
 def _sender_delay(delay: SenderDelay) -> UserDelaysOut:

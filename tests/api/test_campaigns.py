@@ -371,25 +371,21 @@ async def test_a_paused_campaign_sends_nothing_more_until_it_is_resumed(make_wor
     assert (await world.finished(campaign))["sent"] == 2
 
 
-@pytest.mark.parametrize(
-    ("done", "then", "state"),
-    [
+async def test_what_cannot_be_done_now_is_409_and_names_the_state(world: World) -> None:
+    cases = [
         ("cancel", "pause", "cancelled"),
         ("cancel", "resume", "cancelled"),
         ("cancel", "cancel", "cancelled"),
         ("pause", "pause", "paused"),
         (None, "resume", "queued"),
-    ],
-)
-async def test_what_cannot_be_done_now_is_409_and_names_the_state(
-    world: World, done: str | None, then: str, state: str
-) -> None:
-    path = f"/api/campaigns/{(await later(world))['campaign_id']}"
-    if done:
-        await world.post(f"{path}/{done}")
-    refused = (await world.call("POST", f"{path}/{then}", status=409)).json()
-    assert refused["error_code"] == "WRONG_STATE"
-    assert state in refused["detail"]
+    ]
+    for done, then, state in cases:
+        path = f"/api/campaigns/{(await later(world))['campaign_id']}"
+        if done:
+            await world.post(f"{path}/{done}")
+        refused = (await world.call("POST", f"{path}/{then}", status=409)).json()
+        assert refused["error_code"] == "WRONG_STATE"
+        assert state in refused["detail"], (done, then)
 
 
 async def test_a_finished_campaign_cannot_be_steered(world: World) -> None:
