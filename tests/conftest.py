@@ -95,14 +95,16 @@ async def make_world(
     """Make a `World`: on SQLite, or on whatever `database_url` the test asks for. Needs `virtual_time`."""
     monkeypatch.setattr(gateway.app, "Database", VirtualDatabase)
     if "database_url" in request.fixturenames:
-        url = request.getfixturevalue("database_url")
+        own_url = request.getfixturevalue("database_url")
     else:
-        url = sqlite_url(request.getfixturevalue("sqlite_folder"))
+        own_url = sqlite_url(request.getfixturevalue("sqlite_folder"))
     async with AsyncExitStack() as stack:
 
-        async def make(senders: int = 1, *, waha: Mapping[str, Any] | None = None, **dispatch: Any) -> World:
+        async def make(
+            senders: int = 1, *, url: str = "", waha: Mapping[str, Any] | None = None, **dispatch: Any
+        ) -> World:
             """`waha` are the simulator's settings, `dispatch` the gateway's."""
-            world = World(url, tmp_path, waha=dict(waha or {}), **dispatch)
+            world = World(url or own_url, tmp_path, waha=dict(waha or {}), **dispatch)
             await world.open(stack, senders)
             return world
 

@@ -448,7 +448,8 @@ class _Choice:
                 campaign_id=offer.campaign_id,
                 sender_id=row.sender_id,
                 priority=offer.priority,
-                served_at=offer.served_at,
+                # a campaign alone on its lanes is not noted each time; that it has started says enough
+                served_at=max(offer.served_at, offer.started_at or 0.0),
                 goes_at=None if (row.sender_id, offer.campaign_id) in self.barred else self._goes_at(row, offer),
             )
             for offer in self.offers[row.sender_id]

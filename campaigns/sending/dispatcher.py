@@ -210,6 +210,9 @@ class Dispatcher:
             age_seconds=turn.now - claim.started_at,
         )
         self._flights[claim.sender_id] = flight
+        if self._stopping:  # claimed by a turn that was under way when the stop came
+            self._end(flight, _unfired(claim))
+            return
         delay = turn.monotonic + claim.fire_at - turn.now - self._clock.monotonic()
         if delay > 0:
             flight.timer = self._clock.call_later(delay, lambda: self._fire(flight))
@@ -220,7 +223,7 @@ class Dispatcher:
         """The moment has come: unless the lease is nearly over, for then another may hold the lane by now."""
         flight.timer = None
         if self._clock.monotonic() > flight.lease_until - self._settings.lease_seconds / 5:
-            self._end(flight, Outcome(Result.RELEASED))
+            self._end(flight, _unfired(flight.claim))
             return
         flight.task = asyncio.create_task(self._fly(flight))
 
@@ -241,7 +244,8 @@ class Dispatcher:
         return Outcome(Result.UNCERTAIN, "uncertain", reason, 1.0, True, self._clock.monotonic())
 
     def _end(self, flight: _Flight, outcome: Outcome) -> None:
-        self._flights.pop(flight.claim.sender_id, None)
+        if self._flights.get(flight.claim.sender_id) is flight:
+            del self._flights[flight.claim.sender_id]
         self._outcomes.append((flight.claim, outcome))
         self._wake.set()
 
@@ -250,7 +254,7 @@ class Dispatcher:
         for flight in list(self._flights.values()):
             if flight.timer is not None and flight.claim.task is Task.SEND and chosen(flight.claim):
                 flight.timer.cancel()
-                self._end(flight, Outcome(Result.RELEASED))
+                self._end(flight, _unfired(flight.claim))
         self.wake()
 
     def _on_session(self, event: SessionStateChanged) -> None:
@@ -258,3 +262,10 @@ class Dispatcher:
             self._take_back(lambda claim: claim.sender_id == event.sender_id)
             self._look_at_fallen = 0.0
         self.wake()
+
+
+def _unfired(claim: Claim) -> Outcome:
+    """The end of a claim that was never carried out. What is uncertain stays so: it may have left long ago."""
+    if claim.task is Task.RECONCILE:
+        return Outcome(Result.ASK_AGAIN, "uncertain", "it has not been looked up yet")
+    return Outcome(Result.RELEASED)

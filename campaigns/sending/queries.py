@@ -109,8 +109,7 @@ async def lanes_of(connection: AsyncConnection, campaign_id: str) -> Sequence[An
             sender.c.id.label("sender_id"),
             sender.c.number,
             lane.c.due_at,
-            lane.c.owner,
-            lane.c.message_id,
+            message.c.uncertain_at,
             lane.c.last_answer_at,
             lane.c.message_delay,
             lane.c.extra_delay,
@@ -122,6 +121,7 @@ async def lanes_of(connection: AsyncConnection, campaign_id: str) -> Sequence[An
         .select_from(
             campaign_sender.join(sender, sender.c.id == campaign_sender.c.sender_id)
             .join(lane, lane.c.sender_id == sender.c.id)
+            .outerjoin(message, message.c.id == lane.c.message_id)
             .outerjoin(session, session.c.sender_id == sender.c.id)
             .outerjoin(server, server.c.id == session.c.server_id)
         )

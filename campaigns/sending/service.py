@@ -271,7 +271,7 @@ class CampaignService:
         own = {n: known[n].message_delay for n in taking if n in known and known[n].message_delay is not None}
         count = len(submission.prepared.rows)
         lane_delays = [own.get(n, delays.message) for n in taking]
-        seconds = self._duration(count, lane_delays, delays, submission.request.rotation)
+        seconds = self.duration(count, lane_delays, delays, submission.request.rotation)
         note = ""
         if len(taking) > 1 and delays.switch > 0:
             alone = forecast(count, 1, self._latency(), min(lane_delays), 0.0)
@@ -285,18 +285,14 @@ class CampaignService:
             note=note,
         )
 
-    def _duration(self, count: int, lane_delays: list[float], delays: Delays, rotation: Rotation) -> float:
+    def duration(self, count: int, lane_delays: list[float], delays: Delays, rotation: Rotation) -> float:
+        """Seconds that `count` messages take through senders with these delays of their own."""
         latency = self._latency()
         if rotation is Rotation.FASTEST and delays.switch == 0:
             return fastest(count, lane_delays, latency)
         if len(set(lane_delays)) == 1:
             return forecast(count, len(lane_delays), latency, lane_delays[0], delays.switch)
         return replay(count, lane_delays, latency, delays.switch)
-
-    async def remaining_seconds(self, connection: AsyncConnection, row: AnyRow, lane_delays: list[float]) -> float:
-        """How long what is pending will take, from now."""
-        pending = row.n_queued + row.n_sending
-        return self._duration(pending, lane_delays, await read_delays(connection), Rotation(row.rotation))
 
     # --- steering -----------------------------------------------------------------------------------------------
 

@@ -195,10 +195,7 @@ async def _cancelled_campaigns(tx: AsyncConnection, held: Sequence[tuple[Claim, 
     if not back:
         return set()
     rows = await tx.execute(
-        select(campaign.c.id, campaign.c.state)
-        .where(campaign.c.id.in_(back))
-        .order_by(campaign.c.id)
-        .with_for_update()
+        select(campaign.c.id, campaign.c.state).where(campaign.c.id.in_(back)).order_by(campaign.c.id).with_for_update()
     )
     return {row.id for row in rows if row.state == CampaignState.CANCELLED}
 

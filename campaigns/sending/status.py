@@ -6,12 +6,13 @@ from typing import Any
 
 from campaigns.sending import queries
 from campaigns.sending.lanes import read_delays
-from campaigns.sending.models import CampaignState, MessageState, Priority
+from campaigns.sending.models import CampaignState, MessageState, Priority, Rotation
 from campaigns.sending.pacing import Delays, is_gated, ready_at
 from campaigns.sending.service import CampaignService, campaign_values
 from campaigns.sending.waiting import LaneView, Wait, of_campaign, of_message
 from gateway.db import AnyRow, Database, read_now
 from gateway.errors import NotFound
+from sessions.models import SessionState
 from sessions.schemas import as_time
 
 _RUNNING = (CampaignState.QUEUED, CampaignState.RUNNING)
@@ -83,15 +84,24 @@ class StatusReader:
             lanes = await queries.lanes_of(connection, row.id)
             now, delays = await read_now(connection), await read_delays(connection)
             waits = self._waits(row, lanes, delays, now)
-            finish = None
-            if row.state in _RUNNING and not _stuck(row, lanes):
-                own = [lane.message_delay if lane.message_delay is not None else delays.message for lane in lanes]
-                finish = now + await self._service.remaining_seconds(connection, row, own)
+        finish = self._finish_at(row, lanes, delays, now)
         return {
             **campaign_out(campaign_values(row), [lane.number for lane in lanes]),
             "waiting": [_wait_out(wait) for wait in waits],
             "estimated_finish": as_time(finish),
         }
+
+    def _finish_at(self, row: AnyRow, lanes: Sequence[AnyRow], delays: Delays, now: float) -> float | None:
+        """When the campaign will be done if all stays as it is; None while nobody can send, or nothing is left."""
+        pending = row.n_queued + row.n_sending
+        able = [_view(lane, delays) for lane in lanes if lane.state == SessionState.CONNECTED and lane.up]
+        if row.state not in _RUNNING or not able or not pending:
+            return None
+        starts_at = max(now, min(view.ready_at for view in able))
+        if is_gated(len(able), delays.switch) and row.last_answer_at is not None:
+            starts_at = max(starts_at, row.last_answer_at + delays.switch)
+        own = [view.delay for view in able]
+        return starts_at + self._service.duration(pending, own, delays, Rotation(row.rotation))
 
     async def messages(
         self, row: AnyRow, states: Sequence[str], offset: int, limit: int
@@ -125,20 +135,16 @@ class StatusReader:
         return of_campaign(row.state, views, gate, row.n_queued + row.n_sending, now)
 
 
-def _stuck(row: AnyRow, lanes: Sequence[AnyRow]) -> bool:
-    return not any(lane.state == "CONNECTED" and lane.up for lane in lanes) or row.n_queued + row.n_sending == 0
-
-
 def _view(lane: AnyRow, delays: Delays) -> LaneView:
     delay = delays.message if lane.message_delay is None else lane.message_delay
     return LaneView(
         number=lane.number,
         state=lane.state,
         server_up=lane.up,
+        delay=delay,
         ready_at=ready_at(lane.last_answer_at, delay, lane.extra_delay),
         resting_until=lane.resting_until,
-        owned=lane.owner is not None,
-        uncertain=lane.message_id is not None,
+        uncertain=lane.uncertain_at is not None,
         resting_code=lane.resting_code,
     )
 
@@ -156,7 +162,7 @@ def _message_out(campaign: AnyRow, row: AnyRow, waits: list[Wait], first: int | 
     waiting = None
     if row.state == MessageState.QUEUED:
         wait = of_message(waits, not_before=row.not_before, now=now, is_next=row.seq == first, number=row.sender_number)
-        waiting = _wait_out(wait)
+        waiting = _wait_out(wait) if wait is not None else None
     times = [row.created_at, row.started_at, row.sent_at, row.delivered_at, row.read_at, row.finished_at]
     return {
         "id": row.id,

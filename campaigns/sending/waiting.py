@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from campaigns.sending.models import CampaignState
+from sessions.models import SessionState
 
 
 class Reason(StrEnum):
@@ -42,9 +43,9 @@ class LaneView:
     number: str
     state: str | None
     server_up: bool | None
+    delay: float
     ready_at: float
     resting_until: float
-    owned: bool
     uncertain: bool
     resting_code: str = ""
 
@@ -63,13 +64,19 @@ class Wait:
         return SENTENCES[self.reason]
 
 
+_STUCK = frozenset(
+    {Reason.SESSION_NOT_CONNECTED, Reason.SERVER_DOWN, Reason.UNCONFIRMED, Reason.NUMBER_LOCK, Reason.BACKOFF}
+)
+"""What keeps a sender from sending at all; its delay only makes it wait."""
+
+
 def of_lane(lane: LaneView, now: float) -> Wait | None:
     """What a sender waits for; None if nothing keeps it."""
-    if lane.state != "CONNECTED":
+    if lane.state != SessionState.CONNECTED:
         return Wait(Reason.SESSION_NOT_CONNECTED, number=lane.number)
     if not lane.server_up:
         return Wait(Reason.SERVER_DOWN, number=lane.number)
-    if lane.uncertain and not lane.owned:
+    if lane.uncertain:
         return Wait(Reason.UNCONFIRMED, number=lane.number)
     if lane.resting_code and lane.resting_until > now:
         return Wait(Reason(lane.resting_code), lane.resting_until, lane.number)
@@ -87,24 +94,25 @@ def of_campaign(state: str, lanes: list[LaneView], gate_at: float | None, pendin
     if state == CampaignState.SCHEDULED:
         return [Wait(Reason.SCHEDULED)]
     waits = [wait for lane in lanes if (wait := of_lane(lane, now)) is not None]
-    stuck = {Reason.SESSION_NOT_CONNECTED, Reason.SERVER_DOWN, Reason.UNCONFIRMED, Reason.NUMBER_LOCK}
-    if (
-        gate_at is not None
-        and gate_at > now
-        and any(wait.reason not in stuck for wait in waits) | (len(waits) < len(lanes))
-    ):
+    somebody_can = sum(wait.reason in _STUCK for wait in waits) < len(lanes)
+    if gate_at is not None and gate_at > now and somebody_can:
         waits.append(Wait(Reason.SENDER_SWITCH_DELAY, gate_at))
     return waits
 
 
-def of_message(campaign_waits: list[Wait], *, not_before: float, now: float, is_next: bool, number: str | None) -> Wait:
-    """What one queued message waits for: the campaign's own reason first, then its place in the line."""
-    blocking = [wait for wait in campaign_waits if wait.reason in (Reason.PAUSED, Reason.SCHEDULED)]
-    if blocking:
-        return blocking[0]
+def of_message(
+    campaign_waits: list[Wait], *, not_before: float, now: float, is_next: bool, number: str | None
+) -> Wait | None:
+    """What one queued message waits for; None if it goes now.
+
+    `is_next` tells that none is before it; `number` is the sender that it was dealt to (None: nobody yet).
+    """
+    halted = next((wait for wait in campaign_waits if wait.reason in (Reason.PAUSED, Reason.SCHEDULED)), None)
+    if halted is not None:
+        return halted
     if not_before > now:
         return Wait(Reason.BACKOFF, not_before, number)
+    if not is_next and number is None:
+        return Wait(Reason.NOT_ITS_TURN)
     own = [wait for wait in campaign_waits if number is None or wait.number in (None, number)]
-    if own and (is_next or any(wait.reason is not Reason.MESSAGE_DELAY for wait in own)):
-        return max(own, key=lambda wait: wait.until or 0.0)
-    return Wait(Reason.NOT_ITS_TURN, number=number)
+    return max(own, key=lambda wait: (wait.reason in _STUCK, wait.until or 0.0), default=None)
