@@ -27,13 +27,21 @@ class GatewayRefused(CommandFailed):
 
 
 class Api:
-    """One running service. `headers` are the caller's credentials."""
+    """One running service. `headers` are the caller's credentials; `transport` replaces the network (tests)."""
 
-    def __init__(self, base_url: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
         try:
-            self._http = httpx.AsyncClient(base_url=self.base_url, headers=headers, timeout=timeout, trust_env=False)
+            self._http = httpx.AsyncClient(
+                base_url=self.base_url, headers=headers, timeout=timeout, trust_env=False, transport=transport
+            )
         except httpx.InvalidURL as error:
             raise CommandFailed(f"{base_url} is not an address ({one_line(error)})") from error
 

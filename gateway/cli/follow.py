@@ -17,6 +17,7 @@ from gateway.cli.api import Api, GatewayUnreachable
 LOOK_SECONDS = 0.5
 BAR_WIDTH = 30
 _STEPS_TOLD = 10
+_PACING = frozenset({"message_delay", "sender_switch_delay"})  # what is waited for as a matter of course
 _UNDER_WAY = frozenset({"scheduled", "queued", "running"})
 
 
@@ -76,12 +77,11 @@ def _remark(status: Mapping[str, Any]) -> str:
     """What it waits for, or when it will be done."""
     if status["status"] not in _UNDER_WAY:
         return str(status["status"]).replace("_", " ")
-    waiting = status["waiting"]
-    if waiting:
-        return str(waiting[0]["message"])
+    kept = [wait for wait in status["waiting"] if wait["reason"] not in _PACING]
+    remarks = [str(wait["message"]) for wait in kept[:1]]
     if status["estimated_finish"]:
-        return f"done at about {clock_time(status['estimated_finish'])}"
-    return ""
+        remarks.append(f"done at about {clock_time(status['estimated_finish'])}")
+    return "; ".join(remarks)
 
 
 def clock_time(iso: str) -> str:
