@@ -77,6 +77,7 @@ class Dispatcher:
         self._next_look = 0.0
         self._last_turn = 0.0
         self._look_at_fallen = 0.0
+        self._taken_back: list[Callable[[Claim], bool]] = []
         self._loop: asyncio.Task[None] | None = None
         bus.subscribe(WorkAdded, lambda _: self.wake())
         bus.subscribe(DelaysChanged, lambda _: self._take_back(lambda _claim: True))
@@ -150,6 +151,7 @@ class Dispatcher:
     async def _turn(self) -> bool:
         """One transaction: settle, renew, claim. False if the database refused; nothing is lost by that."""
         outcomes, self._outcomes = self._outcomes, []
+        self._taken_back.clear()
         started = self._last_turn = self._clock.monotonic()
         try:
             async with self._db.write() as tx:
@@ -190,7 +192,9 @@ class Dispatcher:
         return [
             flight.claim
             for flight in self._flights.values()
-            if now - flight.renewed_at >= every and now - flight.born_at < self._give_up_seconds
+            if now - flight.renewed_at >= every
+            and now < flight.lease_until  # one that ran out while this process stood still may be another's by now
+            and now - flight.born_at < self._give_up_seconds
         ]
 
     def _note_renewed(self, started: float) -> None:
@@ -210,7 +214,8 @@ class Dispatcher:
             age_seconds=turn.now - claim.started_at,
         )
         self._flights[claim.sender_id] = flight
-        if self._stopping:  # claimed by a turn that was under way when the stop came
+        halted = claim.task is Task.SEND and any(chosen(claim) for chosen in self._taken_back)
+        if self._stopping or halted:  # by what came while the turn was under way
             self._end(flight, _unfired(claim))
             return
         delay = turn.monotonic + claim.fire_at - turn.now - self._clock.monotonic()
@@ -250,7 +255,11 @@ class Dispatcher:
         self._wake.set()
 
     def _take_back(self, chosen: Callable[[Claim], bool]) -> None:
-        """Disarm what has not been fired yet; it goes back to the queue, and its lane's time is computed anew."""
+        """Disarm what has not been fired yet; it goes back to the queue, and its lane's time is computed anew.
+
+        What a turn that is under way claims meanwhile is taken back as soon as it is here.
+        """
+        self._taken_back.append(chosen)
         for flight in list(self._flights.values()):
             if flight.timer is not None and flight.claim.task is Task.SEND and chosen(flight.claim):
                 flight.timer.cancel()

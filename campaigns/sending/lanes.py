@@ -1,5 +1,6 @@
 """Lanes and their clocks: the delays as they are set, and waking lanes that have something to do."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, exists, func, select, update
@@ -78,6 +79,13 @@ async def look_at_fallen(tx: AsyncConnection, now: float, poll_seconds: float) -
         .with_for_update(skip_locked=True)
     )
     await tx.execute(update(lane).where(lane.c.sender_id.in_(fallen)).values(due_at=now))
+
+
+async def look_at_settled(tx: AsyncConnection, message_ids: Sequence[str]) -> None:
+    """Lanes that wait for an uncertain message of which WhatsApp has told meanwhile: look at them now."""
+    await tx.execute(
+        update(lane).where(lane.c.message_id.in_(message_ids), lane.c.owner.is_(None)).values(due_at=await read_now(tx))
+    )
 
 
 async def recompute_due(tx: AsyncConnection) -> None:

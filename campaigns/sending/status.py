@@ -161,7 +161,14 @@ def _wait_out(wait: Wait) -> dict[str, Any]:
 def _message_out(campaign: AnyRow, row: AnyRow, waits: list[Wait], first: int | None, now: float) -> dict[str, Any]:
     waiting = None
     if row.state == MessageState.QUEUED:
-        wait = of_message(waits, not_before=row.not_before, now=now, is_next=row.seq == first, number=row.sender_number)
+        wait = of_message(
+            waits,
+            campaign.senders,
+            not_before=row.not_before,
+            now=now,
+            is_next=row.seq == first,
+            number=row.sender_number,
+        )
         waiting = _wait_out(wait) if wait is not None else None
     times = [row.created_at, row.started_at, row.sent_at, row.delivered_at, row.read_at, row.finished_at]
     return {

@@ -101,18 +101,19 @@ def of_campaign(state: str, lanes: list[LaneView], gate_at: float | None, pendin
 
 
 def of_message(
-    campaign_waits: list[Wait], *, not_before: float, now: float, is_next: bool, number: str | None
+    campaign_waits: list[Wait], senders: int, *, not_before: float, now: float, is_next: bool, number: str | None
 ) -> Wait | None:
     """What one queued message waits for; None if it goes now.
 
-    `is_next` tells that none is before it; `number` is the sender that it was dealt to (None: nobody yet).
+    `senders` is how many its campaign has. `is_next` tells that none is before it; `number` is the sender that it was dealt to (None: nobody yet).
     """
     halted = next((wait for wait in campaign_waits if wait.reason in (Reason.PAUSED, Reason.SCHEDULED)), None)
     if halted is not None:
         return halted
     if not_before > now:
         return Wait(Reason.BACKOFF, not_before, number)
-    if not is_next and number is None:
+    nobody_can = sum(wait.reason in _STUCK for wait in campaign_waits) >= senders
+    if not is_next and number is None and not nobody_can:
         return Wait(Reason.NOT_ITS_TURN)
     own = [wait for wait in campaign_waits if number is None or wait.number in (None, number)]
     return max(own, key=lambda wait: (wait.reason in _STUCK, wait.until or 0.0), default=None)
