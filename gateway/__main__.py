@@ -1,5 +1,6 @@
 """The command line: `gateway COMMAND`, or `python -m gateway COMMAND`."""
 
+import io
 import sys
 from importlib.metadata import version
 from typing import Annotated, NoReturn
@@ -48,6 +49,9 @@ for command in (serve, demo, send, simulate, check, migrate):
 
 def main() -> None:
     """Run the command that the arguments name. What a user can mend is told in one line: 2 for settings, else 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console of few letters gets a ? for those that it lacks
     try:
         app(prog_name="gateway")
     except SettingsError as error:

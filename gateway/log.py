@@ -70,6 +70,8 @@ def configure_logging(settings: LoggingSettings, *, console: bool = True) -> Non
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
+        if isinstance(old, logging.handlers.RotatingFileHandler):
+            old.close()
     for handler in handlers:
         root.addHandler(handler)
     root.setLevel(settings.level)
