@@ -101,8 +101,8 @@ def build_router(parts: AdminParts, access: Access) -> APIRouter:
     @router.get("/campaigns", summary="All campaigns")
     async def campaigns(
         page: Annotated[PageRequest, Depends()],
-        status: Annotated[list[CampaignState] | None, Query()] = None,
-        sender_number: Annotated[str | None, Query(max_length=40)] = None,
+        status: Annotated[list[CampaignState] | None, Query(description="Only these states")] = None,
+        sender_number: Annotated[str | None, Query(max_length=40, description="Only this sender's")] = None,
         search: Annotated[PlainText, Query(description="In the name")] = "",
         created_from: Annotated[Moment | None, Query(description="Created at or after")] = None,
         created_to: Annotated[Moment | None, Query(description="Created before")] = None,
@@ -118,7 +118,7 @@ def build_router(parts: AdminParts, access: Access) -> APIRouter:
     @router.get("/sessions", summary="All sessions")
     async def sessions(
         page: Annotated[PageRequest, Depends()],
-        status: Annotated[list[SessionState] | None, Query()] = None,
+        status: Annotated[list[SessionState] | None, Query(description="Only these states")] = None,
     ) -> Page[SessionOut]:
         """Every session, whoever owns it."""
         rows, total = await parts.sessions.page(None, [str(s) for s in status or []], page.offset, page.limit)
@@ -141,7 +141,9 @@ def build_router(parts: AdminParts, access: Access) -> APIRouter:
         return DelaysOut(MESSAGE_DELAY=delays.message, SENDER_SWITCH_DELAY=delays.switch)
 
     @router.get("/user-delays", summary="One sender's delay")
-    async def get_user_delays(sender_number: Annotated[str, Query(max_length=40)]) -> UserDelaysOut:
+    async def get_user_delays(
+        sender_number: Annotated[str, Query(max_length=40, description="Whose")],
+    ) -> UserDelaysOut:
         """The delay of one sender: its own, and the one that holds."""
         number = parts.phones.digits(sender_number, "sender_number")
         return _sender_delay(await parts.delays.get_for(number))
@@ -149,8 +151,11 @@ def build_router(parts: AdminParts, access: Access) -> APIRouter:
     @router.post("/user-delays", summary="Set one sender's delay")
     async def set_user_delays(
         body: Annotated[UserDelaysIn | None, Body()] = None,
-        sender_number: Annotated[str | None, Query(max_length=40)] = None,
-        MESSAGE_DELAY: Annotated[float | None, Query(ge=0, le=MAX_DELAY_SECONDS, allow_inf_nan=False)] = None,  # noqa: N803
+        sender_number: Annotated[str | None, Query(max_length=40, description="Whose, unless the JSON says it")] = None,
+        MESSAGE_DELAY: Annotated[  # noqa: N803 - seed 003's word
+            float | None,
+            Query(ge=0, le=MAX_DELAY_SECONDS, allow_inf_nan=False, description="Seconds, where there is no JSON"),
+        ] = None,
     ) -> UserDelaysOut:
         """By query or by JSON. A `MESSAGE_DELAY` of null in JSON gives the sender the general delay again."""
         if body is not None:

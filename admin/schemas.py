@@ -30,6 +30,8 @@ class DelaysIn(BaseModel):
 class DelaysOut(BaseModel):
     """The delays that hold now, in seconds."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"MESSAGE_DELAY": 2, "SENDER_SWITCH_DELAY": 5}]})
+
     MESSAGE_DELAY: DelayShown
     SENDER_SWITCH_DELAY: DelayShown
 
@@ -49,6 +51,12 @@ class UserDelaysIn(BaseModel):
 class UserDelaysOut(BaseModel):
     """One sender's delay: its own (null: none), and the one that holds for it."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"sender_number": "+447700900001", "MESSAGE_DELAY": None, "effective_message_delay": 2}]
+        }
+    )
+
     sender_number: str
     MESSAGE_DELAY: DelayShown | None
     effective_message_delay: DelayShown = Field(description="The one that holds for it now")
@@ -56,6 +64,21 @@ class UserDelaysOut(BaseModel):
 
 class UserOut(BaseModel):
     """A sender number that is registered here."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "sender_number": "+447700900001",
+                    "session_status": "CONNECTED",
+                    "campaigns": 3,
+                    "messages_sent": 412,
+                    "MESSAGE_DELAY": None,
+                    "created_at": "2026-11-21T09:00:00Z",
+                }
+            ]
+        }
+    )
 
     sender_number: str
     session_status: str | None = Field(description="Null: it has no session")
@@ -68,12 +91,33 @@ class UserOut(BaseModel):
 class Metrics(BaseModel):
     """How the whole system is doing."""
 
-    active_sessions: int
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "active_sessions": 2,
+                    "sessions": {"CONNECTED": 2, "WAITING_FOR_SCAN": 1},
+                    "messages_sent_today": 412,
+                    "messages": {"queued": 77, "sending": 2, "sent": 12, "delivered": 320, "read": 78, "failed": 2},
+                    "queue_size": 77,
+                    "in_flight": 2,
+                    "campaigns": {"running": 1, "completed": 5},
+                    "servers_up": 1,
+                    "servers_total": 1,
+                    "average_answer_seconds": 0.45,
+                    "uptime_seconds": 86400.0,
+                    "version": "0.1.0",
+                }
+            ]
+        }
+    )
+
+    active_sessions: int = Field(description="Sessions that are CONNECTED")
     sessions: dict[str, int] = Field(description="Sessions by state")
     messages_sent_today: int = Field(description="Since midnight UTC")
     messages: dict[str, int] = Field(description="Messages by state")
-    queue_size: int
-    in_flight: int
+    queue_size: int = Field(description="Messages that wait")
+    in_flight: int = Field(description="Messages that this replica is sending now")
     campaigns: dict[str, int] = Field(description="Campaigns by state")
     servers_up: int
     servers_total: int

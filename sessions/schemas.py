@@ -1,7 +1,7 @@
 """What the session routes take and give."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -26,8 +26,39 @@ class SessionCreate(BaseModel):
     phone_number: PhoneText = Field(description="The number, written in any way")
 
 
+_SESSION: dict[str, Any] = {
+    "phone_number": "+42108077",
+    "grade": "possible",
+    "status": "CONNECTED",
+    "waha_status": "WORKING",
+    "reason": "",
+    "name": "Ada",
+    "server": "waha1",
+    "server_up": True,
+    "server_seen_at": "2026-11-21T09:00:07Z",
+    "status_since": "2026-11-21T09:00:00Z",
+    "paired_at": "2026-11-21T09:00:00Z",
+    "last_active": "2026-11-21T09:00:00Z",
+    "expires_at": "2026-12-05T09:00:00Z",
+    "requires_auth": False,
+    "created_at": "2026-11-21T08:59:40Z",
+}
+_NEW_SESSION: dict[str, Any] = _SESSION | {
+    "status": "STARTING",
+    "waha_status": "STARTING",
+    "name": "",
+    "paired_at": None,
+    "last_active": None,
+    "expires_at": None,
+    "requires_auth": True,
+    "sender_token": "wgs_...",
+}
+
+
 class SessionOut(BaseModel):
     """A session as we tell it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_SESSION]})
 
     phone_number: str = Field(description="With country code and +", examples=["+42108077"])
     grade: str = Field(description="What libphonenumber thinks of the number: valid, possible or invalid")
@@ -49,11 +80,28 @@ class SessionOut(BaseModel):
 class SessionCreated(SessionOut):
     """A new session, with the token of its owner."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_NEW_SESSION]})
+
     sender_token: str = Field(description="Shown this once; valid as soon as the phone has scanned")
 
 
 class SessionStatusOut(BaseModel):
     """Where a session is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "phone_number": "+42108077",
+                    "status": "active in memory",
+                    "state": "CONNECTED",
+                    "last_active": "2026-11-21T09:00:00Z",
+                    "expires_at": "2026-12-05T09:00:00Z",
+                    "requires_auth": False,
+                }
+            ]
+        }
+    )
 
     phone_number: str
     status: Literal["active in memory", "saved in DB", "not found"]
@@ -66,6 +114,15 @@ class SessionStatusOut(BaseModel):
 class QrOut(BaseModel):
     """The current QR code, or that none is needed."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"status": "WAITING_FOR_SCAN", "qr_code": "iVBORw0KGgo...", "expires_at": "2026-11-21T09:01:00Z"},
+                {"status": "CONNECTED"},
+            ]
+        }
+    )
+
     status: str = Field(description="CONNECTED, WAITING_FOR_SCAN, or what the session is still busy with")
     qr_code: str | None = Field(default=None, description="PNG as base64")
     expires_at: datetime | None = Field(default=None, description="When the code is replaced by the next")
@@ -75,6 +132,10 @@ class QrOut(BaseModel):
 class MeOut(BaseModel):
     """The WhatsApp account that a session is paired with."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"id": "42108077@c.us", "phone_number": "+42108077", "name": "Ada"}]}
+    )
+
     id: str
     phone_number: str
     name: str
@@ -82,6 +143,12 @@ class MeOut(BaseModel):
 
 class SessionRemoved(BaseModel):
     """A session was removed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"phone_number": "+42108077", "status": "removed", "message": "the session was removed"}]
+        }
+    )
 
     phone_number: str
     status: str

@@ -119,7 +119,9 @@ def build_router(service: CampaignService, status: StatusReader, access: Access)
         caller: Who,
         page: Annotated[PageRequest, Depends()],
         sender_number: SenderNumber = None,
-        status_filter: Annotated[list[CampaignState] | None, Query(alias="status")] = None,
+        status_filter: Annotated[
+            list[CampaignState] | None, Query(alias="status", description="Only these states")
+        ] = None,
         search: Annotated[PlainText, Query(description="In the name")] = "",
         created_from: Annotated[Moment | None, Query(description="Created at or after")] = None,
         created_to: Annotated[Moment | None, Query(description="Created before")] = None,
@@ -144,7 +146,7 @@ def build_router(service: CampaignService, status: StatusReader, access: Access)
     @router.get("/campaigns/{campaign_id}/messages/{message_id}", summary="One recipient")
     async def one_message(
         campaign_id: CampaignId,
-        message_id: Annotated[UUID, Path()],
+        message_id: Annotated[UUID, Path(description="The `id` of a message in the campaign's details")],
         caller: Who,
         sender_number: SenderNumber = None,
     ) -> MessageOut:

@@ -15,6 +15,7 @@ from pydantic import (
     field_validator,
 )
 
+from campaigns.sending import examples
 from campaigns.sending.models import Priority, Rotation
 from campaigns.sending.rendering import MAX_TEXT
 
@@ -133,6 +134,8 @@ class BadRow(BaseModel):
 class CampaignOut(BaseModel):
     """A campaign: how far it is, and what it waits for. `sent` counts what WhatsApp took, whatever came after."""
 
+    model_config = ConfigDict(json_schema_extra=examples.shown(examples.CAMPAIGN))
+
     campaign_id: str
     name: str
     sender_number: str
@@ -160,6 +163,8 @@ class CampaignOut(BaseModel):
 class Waiting(BaseModel):
     """Why something has not been sent yet, and when it may go at the earliest."""
 
+    model_config = ConfigDict(json_schema_extra=examples.shown(examples.WAITING))
+
     reason: str = Field(description="One of a fixed list of words", examples=["session_not_connected"])
     message: str = Field(description="The same for a person")
     until: datetime | None = Field(default=None, description="When it may go at the earliest, where that is known")
@@ -168,6 +173,8 @@ class Waiting(BaseModel):
 
 class MessageOut(BaseModel):
     """One recipient of a campaign."""
+
+    model_config = ConfigDict(json_schema_extra=examples.shown(examples.MESSAGE))
 
     id: str
     recipient: str
@@ -201,6 +208,8 @@ class MessagePage(BaseModel):
 class StatusOut(CampaignOut):
     """A campaign's status; `messages` only where details were asked for."""
 
+    model_config = ConfigDict(json_schema_extra=examples.shown(examples.STATUS, examples.DETAILED_STATUS))
+
     waiting: list[Waiting] = []
     estimated_finish: datetime | None = Field(
         default=None, description="If nobody else uses its senders and all stays as it is"
@@ -210,6 +219,8 @@ class StatusOut(CampaignOut):
 
 class SendAnswer(CampaignOut):
     """A campaign that was accepted."""
+
+    model_config = ConfigDict(json_schema_extra=examples.shown(examples.SENT))
 
     duplicates: int = Field(description="Repeated numbers, left out")
     invalid: list[BadRow] = Field(default=[], description="Bad recipients that were left out (partial)")
@@ -226,6 +237,8 @@ class Sample(BaseModel):
 
 class PreviewAnswer(BaseModel):
     """What would happen; nothing was stored."""
+
+    model_config = ConfigDict(json_schema_extra=examples.shown(examples.PREVIEW))
 
     valid: int
     duplicates: int

@@ -1,0 +1,130 @@
+"""/docs, /redoc and /openapi.json: every route with its fields, its examples and its errors, without the internet."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.api.world import ADMIN_TOKEN, World
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
+
+SEED_ROUTES = {
+    "post /api/send",
+    "get /api/status/{campaign_id}",
+    "get /api/campaigns",
+    "get /api/sessions/{sender_number}/status",
+    "delete /api/sessions/{sender_number}",
+    "post /api/sessions",
+    "get /api/sessions/{phone_number}/qr",
+    "get /api/sessions/{phone_number}",
+    "get /api/admin/metrics",
+    "get /api/admin/users",
+    "get /api/admin/campaigns",
+    "get /api/admin/sessions",
+    "post /api/admin/delays",
+    "get /api/admin/delays",
+}
+Operation = tuple[str, dict[str, Any]]
+
+
+async def read_document(world: World) -> dict[str, Any]:
+    """The OpenAPI document."""
+    document: dict[str, Any] = await world.get("/openapi.json")
+    return document
+
+
+def operations(document: dict[str, Any]) -> Iterator[Operation]:
+    """Every operation by its method and path."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method} {path}", operation
+
+
+def schema_of(document: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a JSON body, with whatever it refers to; of an optional body what it is if there is one."""
+    schema = content["application/json"]["schema"]
+    schema = next((one for one in schema.get("anyOf", []) if "$ref" in one), schema)
+    name = schema.get("$ref", "").rpartition("/")[2]
+    found: dict[str, Any] = document["components"]["schemas"].get(name, schema)
+    return found
+
+
+def let_nulls_be_left_out(document: dict[str, Any]) -> None:
+    """What may be null need not be in an example: FastAPI leaves nulls out of the examples in its document."""
+    for schema in document["components"]["schemas"].values():
+        properties = schema.get("properties", {})
+        nullable = [name for name, one in properties.items() if {"type": "null"} in one.get("anyOf", [])]
+        schema["required"] = [name for name in schema.get("required", []) if name not in nullable]
+
+
+async def test_every_route_of_seed_003_is_there(module_world: World) -> None:
+    assert {name for name, _ in operations(await read_document(module_world))} >= SEED_ROUTES
+
+
+async def test_every_route_says_what_it_does_takes_and_gives(module_world: World) -> None:
+    for name, operation in operations(await read_document(module_world)):
+        assert operation["summary"], name
+        assert operation["description"].endswith("."), name
+        for parameter in operation.get("parameters", []):
+            assert parameter.get("description") or parameter["schema"].get("description"), (name, parameter["name"])
+
+
+async def test_every_route_shows_the_one_error_shape(module_world: World) -> None:
+    document = await read_document(module_world)
+    for name, operation in operations(document):
+        assert operation["responses"]["default"] == {"$ref": "#/components/responses/Problem"}, name
+    assert set(document["components"]["schemas"]["Problem"]["required"]) == {
+        "detail",
+        "status_code",
+        "error_code",
+        "errors",
+    }
+    assert "HTTPValidationError" not in str(document)
+
+
+async def test_every_json_body_and_every_answer_has_examples_that_fit_its_schema(module_world: World) -> None:
+    document = await read_document(module_world)
+    let_nulls_be_left_out(document)
+    for name, operation in operations(document):
+        bodies = [operation["requestBody"]["content"]] if "requestBody" in operation else []
+        bodies += [
+            response["content"]
+            for status, response in operation["responses"].items()
+            if status in ("200", "201") and name != "get /health"
+        ]
+        for content in bodies:
+            schema = schema_of(document, content)
+            if "items" in schema.get("properties", {}):  # a page shows its items' examples
+                schema = schema_of(document, {"application/json": {"schema": schema["properties"]["items"]["items"]}})
+            assert schema.get("examples"), (name, schema.get("title"))
+            validator = Draft202012Validator(schema | {"components": document["components"]})
+            for example in schema["examples"]:
+                wrong = [error.message for error in validator.iter_errors(example)]
+                assert wrong == [], (name, schema["title"])
+
+
+async def test_every_example_of_a_request_is_understood(module_world: World) -> None:
+    document = await read_document(module_world)
+    tried = 0
+    for name, operation in operations(document):
+        if "requestBody" in operation:
+            method, path = name.split()
+            for example in schema_of(document, operation["requestBody"]["content"])["examples"]:
+                answer = await module_world.call(method, path, example, headers={"X-Admin-Token": ADMIN_TOKEN})
+                assert answer.status_code not in (400, 401, 415, 422), (name, answer.text)
+                tried += 1
+    assert tried >= 6
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+async def test_the_pages_load_nothing_from_elsewhere(module_world: World, page: str) -> None:
+    html = (await module_world.call("GET", page, status=200)).text
+    assets = re.findall(r"(?:src|href)=\"([^\"]+)\"", html)
+    assert assets
+    for asset in assets:
+        assert not re.match(r"(https?:)?//", asset)
+        if not asset.startswith("data:"):
+            await module_world.call("GET", asset, status=200)
