@@ -145,7 +145,7 @@ class Books:
     async def receipts(self, acks: dict[str, int]) -> set[str]:
         """Take receipts in, by WhatsApp id."""
         async with self.db.write() as tx:
-            return await write_receipts(tx, acks)
+            return (await write_receipts(tx, acks)).ours
 
     async def fall(self, index: int, *, up: bool = False) -> None:
         """A sender's session falls (or, with `up`, is back)."""

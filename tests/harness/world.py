@@ -192,7 +192,7 @@ class World:
         answer = await self.gateway.campaigns.submit(OPEN_CALLER, request, key)
         return str(answer["campaign"]["id"])
 
-    def faults(self, *, session: str | None = None, **faults: Any) -> None:
+    def faults(self, *, session: str | None = None, **faults: object) -> None:
         """Put faults in force at WAHA, of all sends or of one session's; without any all is well again."""
         if session is None:
             self.waha.sender.faults = parse_faults(faults)

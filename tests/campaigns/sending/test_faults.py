@@ -1,0 +1,182 @@
+"""What WAHA and the network can do to a send: nothing is lost, nothing goes out twice, and the pace holds."""
+
+import asyncio
+import random
+
+import pytest
+
+from campaigns.sending import transmitter
+from gateway.simulator.faults import parse_faults
+from gateway.waha.schemas import MessageAckEvent
+from tests.conftest import MakeWorld
+from tests.harness.ledger import duplicated, knocks, lost, overlaps, short_gaps
+from tests.harness.world import World, recipient_numbers
+
+pytestmark = pytest.mark.virtual_time
+
+FAULTS = [
+    "error_500",
+    "error_500_after",
+    "hang",
+    "hang_before",
+    "hang_then_deliver",
+    "cut_before",
+    "cut_after",
+]
+
+
+def assert_once(world: World, count: int, delay: float) -> None:
+    """Each recipient got "hello" once, and no sender was faster than told."""
+    assert lost(world.ledger, "hello", recipient_numbers(count)) == []
+    assert duplicated(world.ledger) == []
+    assert short_gaps(world.ledger, delay) == []
+    assert overlaps(world.ledger) == []
+
+
+@pytest.mark.parametrize("hears", [True, False], ids=["with events", "without events"])
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_each_fault_of_a_send_ends_well(make_world: MakeWorld, fault: str, hears: bool) -> None:
+    world = await make_world(1, message_delay=0.5, hold_seconds=6, timeout_seconds=3)
+    world.hears = hears
+    world.faults(next=["none", fault, "none", fault], hang_seconds=4.0)
+    campaign_id = await world.submit(6)
+    assert (await world.finish(campaign_id)).state == "completed"
+    assert_once(world, 6, 0.5)
+    await world.check_counters()
+
+
+async def test_all_faults_at_once_on_both_databases(make_world: MakeWorld, database_url: str) -> None:
+    world = await make_world(3, message_delay=0.3, hold_seconds=6, timeout_seconds=3, max_attempts=20, waha={"seed": 7})
+    world.waha.sender.faults = parse_faults({**dict.fromkeys(FAULTS, 0.06), "hang_seconds": 4.0})
+    campaign_id = await world.submit(30)
+    assert (await world.finish(campaign_id)).state == "completed"
+    assert world.ledger.refusals
+    assert_once(world, 30, 0.3)
+    await world.check_counters()
+
+
+@pytest.mark.parametrize("fault", ["cut_after", "hang_then_deliver"])
+async def test_without_the_hold_a_late_delivery_goes_out_twice(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """The control: the judge sees what the hold prevents."""
+    monkeypatch.setattr(transmitter, "hold_seconds", lambda *_: 0.0)
+    world = await make_world(1, message_delay=0.5, timeout_seconds=3)
+    world.hears = False
+    world.faults(next=[fault], hang_seconds=10.0)
+    campaign_id = await world.submit(3)
+    await world.finish(campaign_id)
+    await asyncio.sleep(20.0)
+    assert bool(duplicated(world.ledger)) is (fault == "hang_then_deliver")
+
+
+async def test_a_lane_waits_for_its_uncertain_message_and_others_go_on(make_world: MakeWorld) -> None:
+    world = await make_world(2, message_delay=0.2, hold_seconds=20, timeout_seconds=3)
+    stuck = world.senders[0]
+    world.faults(session=stuck, next=["hang_before"], hang_seconds=15.0)
+    campaign_id = await world.submit(10)
+    await world.until_sent(9, within=15.0)
+    assert [knock.session for knock in knocks(world.ledger) if knock.session == stuck] == [stuck]
+    waits = (await world.gateway.status.of(await world.campaign(campaign_id)))["waiting"]
+    assert {"unconfirmed"} == {wait["reason"] for wait in waits if wait["sender_number"] == f"+{stuck}"}
+    await world.finish(campaign_id)
+    assert_once(world, 10, 0.2)
+
+
+async def test_an_uncertain_message_that_waha_shows_is_settled_at_once(make_world: MakeWorld) -> None:
+    world = await make_world(1, message_delay=0.1)
+    world.hears = False
+    world.faults(next=["cut_after"])
+    await world.finish(await world.submit(3), within=10.0)
+    assert_once(world, 3, 0.1)
+
+
+async def test_an_uncertain_message_that_a_receipt_tells_of_is_settled_at_once(make_world: MakeWorld) -> None:
+    world = await make_world(1, message_delay=0.1, timeout_seconds=3)
+    world.faults(next=["hang_then_deliver"], hang_seconds=60.0)
+    campaign_id = await world.submit(3)
+    await world.until_sent(1)
+    delivered_at = world.ledger.transmissions[0].time
+    await world.until_sent(2)
+    assert world.ledger.transmissions[1].time - delivered_at < 3.0
+    await world.finish(campaign_id)
+    assert_once(world, 3, 0.1)
+
+
+@pytest.mark.parametrize("fault", ["cut_before", "cut_after"])
+async def test_webjs_cannot_tell_and_a_person_decides(make_world: MakeWorld, fault: str) -> None:
+    world = await make_world(1, message_delay=0.2, hold_seconds=5, waha={"engine": "WEBJS"})
+    world.faults(next=["none", fault])
+    campaign_id = await world.submit(4)
+    assert (await world.finish(campaign_id)).state == "completed_with_errors"
+    row = (await world.messages(campaign_id))[1]
+    assert (row.state, row.error_code) == ("unconfirmed", "unconfirmed")
+    assert duplicated(world.ledger) == []
+    await world.check_counters()
+
+
+async def test_webjs_receipts_find_their_message_by_the_id_that_the_engine_gave(make_world: MakeWorld) -> None:
+    world = await make_world(1, message_delay=0.2, waha={"engine": "WEBJS"})
+    campaign_id = await world.submit(2)
+    await world.finish(campaign_id)
+    await asyncio.sleep(15.0)
+    assert await world.states(campaign_id) == ["read", "read"]
+
+
+async def test_noweb_tells_of_a_refusal_by_a_receipt_and_the_message_has_failed(make_world: MakeWorld) -> None:
+    world = await make_world(1, message_delay=2.0, waha={"engine": "NOWEB"})
+    world.waha.numbers.unregistered = {recipient_numbers(1)[0]}
+    campaign_id = await world.submit(2)
+    await world.finish(campaign_id)
+    await asyncio.sleep(15.0)
+    rows = await world.messages(campaign_id)
+    assert [(row.state, row.error_code) for row in rows] == [("failed", "refused_by_whatsapp"), ("read", None)]
+    await world.check_counters()
+
+
+async def test_a_number_that_is_not_on_whatsapp_fails_and_the_rest_goes_on(make_world: MakeWorld) -> None:
+    world = await make_world(1, message_delay=0.1)
+    world.waha.numbers.unregistered = {recipient_numbers(2)[1]}
+    campaign_id = await world.submit(3)
+    assert (await world.finish(campaign_id)).state == "completed_with_errors"
+    row = (await world.messages(campaign_id))[1]
+    assert (row.state, row.error_code, row.attempts) == ("failed", "not_on_whatsapp", 1)
+
+
+async def test_a_number_lock_stops_its_sender_and_counts_no_attempt(make_world: MakeWorld) -> None:
+    world = await make_world(2, message_delay=0.2)
+    locked = world.senders[0]
+    world.faults(session=locked, error_463=1.0)
+    campaign_id = await world.submit(6)
+    assert (await world.finish(campaign_id)).state == "completed"
+    assert [knock.session for knock in knocks(world.ledger)].count(locked) == 1
+    assert {row.attempts for row in await world.messages(campaign_id)} == {1}
+
+
+async def test_a_message_that_never_gets_through_is_given_up_and_the_lane_goes_on(make_world: MakeWorld) -> None:
+    world = await make_world(1, message_delay=0.1, hold_seconds=1, max_attempts=2)
+    world.faults(next=["cut_before", "cut_before"])
+    campaign_id = await world.submit(2)
+    assert (await world.finish(campaign_id)).state == "completed_with_errors"
+    row = (await world.messages(campaign_id))[0]
+    assert (row.state, row.error_code, row.attempts) == ("failed", "gave_up", 2)
+    assert world.sent == 1
+
+
+async def test_receipts_arrive_in_any_order_and_more_than_once(make_world: MakeWorld) -> None:
+    world = await make_world(1, message_delay=0.1, waha={"receipts": False})
+    campaign_id = await world.submit(12)
+    await world.finish(campaign_id)
+    rng = random.Random(1)
+    events = [(row.wa_id, ack) for row in await world.messages(campaign_id) for ack in (1, 2, 3, 1, 2, -1, 3, 2)]
+    rng.shuffle(events)
+    for wa_id, ack in events:
+        event = MessageAckEvent("e", world.senders[0], wa_id, None, ack, from_me=True, timestamp=None)
+        world.gateway.receipts.note(event)
+        if rng.random() < 0.3:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(1.0)
+    rows = await world.messages(campaign_id)
+    assert {row.state for row in rows} == {"read"}
+    assert {row.ack for row in rows} == {3}
+    await world.check_counters()

@@ -1,0 +1,211 @@
+"""What a receipt does to a message, and that none is lost on its way into the database."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from campaigns.sending import receipts
+from campaigns.sending.models import MESSAGE_TRANSITIONS, MessageState
+from campaigns.sending.outcomes import Claim, Result
+from campaigns.sending.receipts import Receipts, Written, after_receipt, stronger
+from gateway.waha.schemas import MessageAckEvent, MessageAnyEvent
+from tests.campaigns.sending.conftest import OpenBooks
+from tests.harness.books import Books
+
+S = MessageState
+levels = st.integers(-1, 4)
+
+
+@pytest.mark.parametrize(
+    ("state", "ack", "known", "uncertain", "after"),
+    [
+        (S.SENDING, 1, None, False, None),  # its answer is on its way
+        (S.SENDING, 1, None, True, S.SENT),
+        (S.SENDING, 0, None, False, None),
+        (S.SENDING, 0, None, True, S.SENT),
+        (S.SENDING, 2, None, False, S.DELIVERED),
+        (S.SENDING, 3, None, True, S.READ),
+        (S.SENDING, -1, None, False, S.FAILED),
+        (S.SENT, 1, 1, False, None),
+        (S.SENT, 2, 1, False, S.DELIVERED),
+        (S.SENT, 4, 1, False, S.READ),
+        (S.SENT, -1, None, False, S.FAILED),
+        (S.SENT, -1, 0, False, S.FAILED),
+        (S.SENT, -1, 1, False, None),  # WhatsApp had it
+        (S.DELIVERED, 1, 2, False, None),
+        (S.DELIVERED, -1, 2, False, None),
+        (S.DELIVERED, 3, 2, False, S.READ),
+        (S.READ, 2, 3, False, None),
+        (S.UNCONFIRMED, 0, None, False, S.SENT),
+        (S.UNCONFIRMED, 1, None, False, S.SENT),
+        (S.UNCONFIRMED, 2, None, False, S.DELIVERED),
+        (S.UNCONFIRMED, -1, None, False, S.FAILED),
+        (S.FAILED, 2, -1, False, S.DELIVERED),
+        (S.QUEUED, 2, None, False, None),
+        (S.CANCELLED, 2, None, False, None),
+    ],
+)
+def test_where_a_receipt_moves_a_message(
+    state: S, ack: int, known: int | None, uncertain: bool, after: S | None
+) -> None:
+    assert after_receipt(state, ack, known, uncertain=uncertain) is after
+
+
+@given(st.sampled_from(list(S)), levels, st.none() | levels, st.booleans())
+def test_a_receipt_only_moves_along_the_transitions(state: S, ack: int, known: int | None, uncertain: bool) -> None:
+    after = after_receipt(state, ack, known, uncertain=uncertain)
+    assert after is None or after in MESSAGE_TRANSITIONS[state]
+
+
+@given(st.lists(levels, min_size=1))
+def test_the_order_of_receipts_does_not_matter(acks: list[int]) -> None:
+    def merged(values: list[int]) -> int | None:
+        known: int | None = None
+        for ack in values:
+            known = stronger(known, ack)
+        return known
+
+    assert merged(acks) == merged(sorted(acks)) == merged(sorted(acks, reverse=True))
+
+
+# --- on their way into the database -----------------------------------------------------------------------------
+
+
+def ack_of(claim_or_id: Claim | str, ack: int) -> MessageAckEvent:
+    """A receipt as the event stream gives it."""
+    wa_id = claim_or_id if isinstance(claim_or_id, str) else claim_or_id.wa_id
+    return MessageAckEvent("event", "session", wa_id, None, ack, from_me=True, timestamp=None)
+
+
+@asynccontextmanager
+async def running(books: Books) -> AsyncIterator[Receipts]:
+    """Receipts at work on these books."""
+    taker = Receipts(books.db, books.clock)
+    taker.start()
+    yield taker
+    await taker.stop()
+
+
+async def sent(books: Books, count: int) -> list[Claim]:
+    """So many messages, sent and settled."""
+    await books.submit(count)
+    claims: list[Claim] = []
+    while len(claims) < count:
+        turn = await books.turn()
+        claims += turn.claims
+        await books.turn([(claim, books.outcome(Result.SENT)) for claim in turn.claims], claiming=False)
+    return claims
+
+
+@pytest.mark.virtual_time
+async def test_what_is_noted_is_written_at_once_and_only_moves_forward(open_books: OpenBooks) -> None:
+    books = await open_books()
+    (claim,) = await sent(books, 1)
+    async with running(books) as taker:
+        for ack, state in ((2, "delivered"), (1, "delivered"), (3, "read"), (2, "read"), (-1, "read")):
+            taker.note(ack_of(claim, ack))
+            await books.rest(0.01)
+            assert (await books.message(claim.message_id)).state == state
+            await books.check()
+
+
+@pytest.mark.virtual_time
+async def test_a_refusal_is_heard_although_waha_has_shown_the_message_before(open_books: OpenBooks) -> None:
+    books = await open_books()
+    claims = await sent(books, 2)
+    async with running(books) as taker:
+        for claim, pause in zip(claims, (0.0, 0.5), strict=True):
+            taker.note(MessageAnyEvent("e", "s", claim.wa_id, None, from_me=True, source="api", ack=0, timestamp=None))
+            await books.rest(pause)
+            taker.note(ack_of(claim, -1))
+            await books.rest(0.01)
+            assert (await books.message(claim.message_id)).state == "failed"
+    await books.check()
+
+
+@pytest.mark.virtual_time
+async def test_a_message_of_somebody_else_says_nothing(open_books: OpenBooks) -> None:
+    books = await open_books()
+    (claim,) = await sent(books, 1)
+    async with running(books) as taker:
+        taker.note(MessageAnyEvent("e", "s", claim.wa_id, None, from_me=False, source="app", ack=3, timestamp=None))
+    assert (await books.message(claim.message_id)).state == "sent"
+
+
+def failing(times: int) -> Callable[[AsyncConnection, Mapping[str, int]], object]:
+    """Writing receipts, which the database refuses so many times first."""
+    left = times
+    real = receipts.write_receipts
+
+    async def write(tx: AsyncConnection, acks: Mapping[str, int]) -> Written:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise ConnectionError("the database is away")
+        return await real(tx, acks)
+
+    return write
+
+
+@pytest.mark.virtual_time
+async def test_receipts_that_the_database_refused_are_written_when_it_is_back(
+    open_books: OpenBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "write_receipts", failing(2))
+    monkeypatch.setattr(receipts, "BATCH", 2)
+    books = await open_books()
+    claims = await sent(books, 5)
+    async with running(books) as taker:
+        for claim in claims:
+            taker.note(ack_of(claim, 3))
+        await books.rest(0.1)
+        taker.note(ack_of(claims[0], 2))
+        await books.rest(5.0)
+        assert {row.state for row in await books.messages(claims[0].campaign_id)} == {"read"}
+    await books.check()
+
+
+@pytest.mark.virtual_time
+async def test_a_receipt_of_an_id_that_is_not_known_yet_waits_for_it(open_books: OpenBooks) -> None:
+    books = await open_books()
+    await books.submit(1)
+    (claim,) = (await books.turn()).claims
+    async with running(books) as taker:
+        taker.note(ack_of("ENGINE", 3))
+        for level in (1, 2) * 50:
+            taker.note(ack_of("ENGINE", level))
+            taker.note(ack_of(f"STRANGER{level}", 1))
+            await books.rest(0.1)
+        await books.settle(claim, Result.SENT, wa_id="ENGINE")
+        await books.rest(2.0)
+        assert (await books.message(claim.message_id)).state == "read"
+
+
+@pytest.mark.virtual_time
+async def test_a_receipt_of_a_stranger_is_forgotten_after_a_minute(open_books: OpenBooks) -> None:
+    books = await open_books()
+    await books.submit(1)
+    (claim,) = (await books.turn()).claims
+    async with running(books) as taker:
+        taker.note(ack_of("ENGINE", 3))
+        await asyncio.sleep(70.0)
+        await books.settle(claim, Result.SENT, wa_id="ENGINE")
+        await books.rest(2.0)
+        assert (await books.message(claim.message_id)).state == "sent"
+
+
+@pytest.mark.virtual_time
+async def test_a_receipt_frees_the_lane_of_an_uncertain_message_at_once(open_books: OpenBooks) -> None:
+    books = await open_books()
+    await books.submit(2)
+    (claim,) = (await books.turn()).claims
+    await books.settle(claim, Result.UNCERTAIN, wait_seconds=100.0)
+    async with running(books) as taker:
+        taker.note(ack_of(claim, 2))
+        await books.rest(0.1)
+        assert (await books.lane()).due_at <= books.clock.now()
