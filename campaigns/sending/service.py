@@ -199,7 +199,7 @@ class CampaignService:
 
     async def _store(self, tx: AsyncConnection, caller: Caller, submission: Submission, fetched: Fetched | None) -> str:
         request, rows = submission.request, submission.prepared.rows
-        now = await read_now(tx)
+        now = round(await read_now(tx), 6)  # what is shown, in microseconds, finds it again in a filter
         campaign_id = make_id(now)
         sender_ids = [await ensure_sender(tx, number, caller.account_id, now) for number in submission.numbers]
         await queries.ensure_lanes(tx, sender_ids)
