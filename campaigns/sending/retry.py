@@ -58,7 +58,9 @@ def decide(error: WahaError, attempts: int, max_attempts: int, answered_at: floa
         return Outcome(Result.UNCERTAIN, "uncertain", reason, FIRST_LOOK_SECONDS, True, answered_at)
     for kind, rule in _RULES:
         if isinstance(error, kind):
-            return Outcome(rule.result, rule.code, reason, rule.wait_seconds, rule.answered, answered_at)
+            asked = error.retry_after if isinstance(error, RateLimited) else None
+            wait = max(rule.wait_seconds, asked or 0.0)
+            return Outcome(rule.result, rule.code, reason, wait, rule.answered, answered_at)
     if attempts >= max_attempts:
         return Outcome(Result.FAILED, "gave_up", f"{reason}, after {attempts} attempts", 0.0, True, answered_at)
     return Outcome(Result.RETRY, "backoff", reason, backoff(attempts), True, answered_at)
