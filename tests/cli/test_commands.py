@@ -40,6 +40,7 @@ def test_an_unknown_command_is_refused(run: Run) -> None:
     assert "dance" in ended.err
 
 
+@pytest.mark.slow
 def test_the_simulator_is_a_waha_server_until_it_is_told_to_end(tmp_path: Path) -> None:
     arguments = ("--port", "0", "--engine", "noweb", "--auto-scan", "0", "--latency", "0", "--api-key", "k")
     with gateway("simulate", *arguments, folder=tmp_path) as process:

@@ -3,10 +3,13 @@
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Run
 from tests.cli.processes import gateway
 
 
+@pytest.mark.slow
 def test_the_demo_loses_nothing_doubles_nothing_and_hurries_nothing(tmp_path: Path) -> None:
     # settings of the place and of the environment are none of its business
     (tmp_path / "config.toml").write_text("this is not even TOML")
@@ -21,6 +24,7 @@ def test_the_demo_loses_nothing_doubles_nothing_and_hurries_nothing(tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
 
 
+@pytest.mark.slow
 def test_the_demo_goes_on_serving_until_ctrl_c(tmp_path: Path) -> None:
     with gateway("demo", "--messages", "1", "--senders", "1", folder=tmp_path) as process:
         process.line_with("Ctrl-C ends it")
@@ -32,19 +36,19 @@ def test_the_demo_goes_on_serving_until_ctrl_c(tmp_path: Path) -> None:
     assert status == 0
 
 
-def test_the_demo_tells_the_fate_of_every_row_of_a_contact_list(tmp_path: Path) -> None:
-    (tmp_path / "list.csv").write_text(
+@pytest.mark.slow
+def test_the_demo_tells_the_fate_of_every_row_of_a_contact_list(run: Run, folder: Path) -> None:
+    (folder / "list.csv").write_text(
         "name;mobile\nAda;06 39 98 00 01\nBob;+33 639980002\nAda again;0639980001\n;\nCy;hello\n", encoding="utf-8-sig"
     )
-    with gateway("demo", "--exit", "--recipients", "list.csv", "--region", "FR", folder=tmp_path) as process:
-        status = process.end()
 
-    assert status == 0, process.seen
-    assert "accepted 2, lost 0, duplicated 0" in process.seen
-    told = "\n".join(process.seen)
-    assert "5 rows: 2 unique numbers, 1 duplicates, 1 not numbers, 1 blank" in told
-    assert "the number stands in an earlier row: line 4" in told
-    assert "the row is empty: line 5" in told
+    ended = run("demo", "--exit", "--recipients", "list.csv", "--region", "FR", "--senders", "1")
+
+    assert ended.status == 0, ended
+    assert "accepted 2, lost 0, duplicated 0" in ended.out.splitlines()
+    assert "5 rows: 2 unique numbers, 1 duplicates, 1 not numbers, 1 blank" in ended.out
+    assert "the number stands in an earlier row: line 4" in ended.out
+    assert "the row is empty: line 5" in ended.out
 
 
 def test_a_contact_list_without_anybody_is_one_line(run: Run, folder: Path) -> None:

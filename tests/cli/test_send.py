@@ -52,8 +52,7 @@ async def scene(run: Run, folder: Path) -> AsyncIterator[Scene]:
     async with open_stage(folder / "stage", QUICK) as stage:
         token = stage.admin_token_file.read_text()
         async with Api(stage.gateway_url, {"X-Admin-Token": token}) as gateway, Api(stage.simulator_url) as simulator:
-            for number in (ADA, BOB):
-                await _connect(gateway, simulator, number)
+            await asyncio.gather(*(_connect(gateway, simulator, number) for number in (ADA, BOB)))
             await gateway.post("/api/admin/delays", {"MESSAGE_DELAY": 0, "SENDER_SWITCH_DELAY": 0})
             yield Scene(stage, gateway, simulator, run, folder)
 
@@ -141,6 +140,7 @@ async def _put(base_url: str, path: str, body: Any) -> None:
         (await client.put(path, json=body)).raise_for_status()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent Ctrl-C alone there")
 async def test_ctrl_c_pauses_the_campaign_and_resume_finishes_it(scene: Scene) -> None:
     await scene.gateway.post("/api/admin/delays", {"MESSAGE_DELAY": 1000})

@@ -20,6 +20,7 @@ from tests.cli.conftest import Run
 from tests.cli.processes import gateway
 
 
+@pytest.mark.slow
 def test_serve_answers_until_sigterm_and_ends_in_order_within_ten_seconds(tmp_path: Path) -> None:
     with gateway("serve", "--port", "0", folder=tmp_path) as process:
         greeting = process.line_with(r"listens on (http://127\.0\.0\.1:\d+)")
@@ -34,24 +35,16 @@ def test_serve_answers_until_sigterm_and_ends_in_order_within_ten_seconds(tmp_pa
     assert "server" not in health.headers
     assert status == 0
     assert len(process.seen) == 1
-
-
-def test_serve_tells_where_the_admin_token_is_and_never_the_token(tmp_path: Path) -> None:
-    with gateway("serve", "--port", "0", folder=tmp_path) as process:
-        process.line_with("listens on")
-        process.signal(signal.SIGINT)
-        status = process.end(seconds=10)
-
+    # where the admin token is, and never the token
     file = tmp_path / "data" / "admin.token"
     token = file.read_text()
-    log = tmp_path / "logs" / "whatsapp_backend.log"
-    assert status == 0
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert str(Path("data/admin.token")) in process.seen[0]
     assert token
-    assert token not in "\n".join(process.seen) + log.read_text()
+    assert token not in process.seen[0] + (tmp_path / "logs" / "whatsapp_backend.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_fault_that_the_user_can_mend_is_one_line_of_the_real_process(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("[dispatch]\nmesage_delay = 2\n")
     with gateway("serve", folder=tmp_path) as process:
