@@ -97,7 +97,7 @@ class Script:
         delays = {"MESSAGE_DELAY": plan.pace.message_delay, "SENDER_SWITCH_DELAY": plan.pace.switch_delay}
         await self._gateway.post("/api/admin/delays", delays)
         told = " · ".join(f"{name} {seconds:g} s" for name, seconds in delays.items())
-        self._show.line(f"{plan.template}", style="italic")
+        self._show.line(plan.template, style="italic")
         self._show.line(told, style="dim")
         answer = await self._gateway.post(
             "/api/send",
