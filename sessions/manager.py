@@ -173,7 +173,10 @@ class SessionManager:
             or _is_later(active_at, row)
             or _is_of_another_phone(row, info.status, me)
         ):
-            await self.apply(member, row.name, info.status, me, push_name=_name_of(info), active_at=active_at)
+            name = _name_of(info)
+            await self.apply(
+                member, row.name, info.status, me, push_name=name, active_at=active_at, seen_at=row.state_at
+            )
 
     async def _on_status(self, member: Member, event: SessionStatusEvent) -> None:
         me = event.me.id if event.me else None
@@ -194,13 +197,20 @@ class SessionManager:
         *,
         push_name: str = "",
         active_at: float | None = None,
+        seen_at: float | None = None,
     ) -> None:
-        """Write what WAHA says about one session; `me` is the chat id of the phone that it is paired with."""
+        """Write what WAHA says about one session; `me` is the chat id of the phone that it is paired with.
+
+        An answer to a question gives `seen_at`, the session's `state_at` before it was asked: where an event has moved
+        the session since, the answer is older than what we know and is passed over.
+        """
         async with self._db.read() as connection:
             row = await queries.find_by_name(connection, member.id, name)
             now = await read_now(connection)
         if row is None:
             log.debug("foreign_session", server=member.name)
+            return
+        if seen_at is not None and row.state_at != seen_at:
             return
         if status is WahaStatus.WORKING and _phone_of(me) is None:
             log.warning("account_unknown", number=row.number)  # nobody sends before it is known whose phone it is

@@ -200,9 +200,9 @@ class SessionService:
     async def _note(self, row: AnyRow, info: SessionInfo) -> None:
         """Write what a call answered, unless an event has told something newer: WAHA answers it before that happens."""
         member = self._fleet.member(row.server_id)
-        fresh = await self.get(row.number)
-        if member is not None and info.status is not WahaStatus.WORKING and fresh.state_at == row.state_at:
-            await self._manager.apply(member, row.name, info.status, info.me.id if info.me else None)
+        if member is not None and info.status is not WahaStatus.WORKING:
+            me = info.me.id if info.me else None
+            await self._manager.apply(member, row.name, info.status, me, seen_at=row.state_at)
 
     # --- pairing ------------------------------------------------------------------------------------------------
 
