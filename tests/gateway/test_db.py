@@ -42,10 +42,13 @@ async def test_what_is_written_is_committed_at_the_end_of_the_block(db: Database
 
 
 async def test_an_error_in_the_block_takes_everything_back(db: Database) -> None:
-    with pytest.raises(RuntimeError):
+    async def fail() -> None:
         async with db.write() as tx:
             await tx.execute(PUT)
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
     assert await count(db) == 0
 
 
