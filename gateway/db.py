@@ -10,6 +10,7 @@ server's, so that replicas need not agree on the time.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
@@ -83,6 +84,8 @@ class Database:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file_lock = FileLock(f"{self.path}.lock", mode=0o600)
             self._file_lock.acquire(timeout=0)
+            # numbers and texts are in it; SQLite gives its other files the mode of this one
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except Timeout:
             raise DatabaseError(f"{self.path} is in use by another gateway; stop it, or use PostgreSQL") from None
         except OSError as error:

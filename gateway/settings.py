@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from phonenumbers import SUPPORTED_REGIONS
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -117,6 +118,13 @@ class PhoneSettings(Section):
 
     default_region: str = Field(default="", pattern=r"^([A-Z]{2})?$")
     strict: bool = False
+
+    @field_validator("default_region")
+    @classmethod
+    def _refuse_unknown_regions(cls, region: str) -> str:
+        if region and region not in SUPPORTED_REGIONS:
+            raise ValueError("is not a region of two letters, such as FR")
+        return region
 
 
 class MediaSettings(Section):
