@@ -97,15 +97,15 @@ async def test_delays_come_from_the_settings_at_first_and_from_the_operator_afte
     assert await look(world, "delays") == {"MESSAGE_DELAY": 1, "SENDER_SWITCH_DELAY": 2}
 
 
-async def test_a_delay_that_is_left_out_stays(any_world: World) -> None:
+async def test_a_delay_that_is_left_out_stays(world: World) -> None:
     steps: list[tuple[dict[str, float], dict[str, float]]] = [
         ({"MESSAGE_DELAY": 0.25}, {"MESSAGE_DELAY": 0.25, "SENDER_SWITCH_DELAY": 0}),
         ({"SENDER_SWITCH_DELAY": 86_400}, {"MESSAGE_DELAY": 0.25, "SENDER_SWITCH_DELAY": 86_400}),
         ({"MESSAGE_DELAY": 0, "SENDER_SWITCH_DELAY": 1}, {"MESSAGE_DELAY": 0, "SENDER_SWITCH_DELAY": 1}),
     ]
     for body, after in steps:
-        assert await set_delays(any_world, body=body) == after
-        assert await look(any_world, "delays") == after
+        assert await set_delays(world, body=body) == after
+        assert await look(world, "delays") == after
 
 
 async def test_shorter_delays_are_felt_by_a_sender_that_waits_already(make_world: MakeWorld) -> None:

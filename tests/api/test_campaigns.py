@@ -58,8 +58,7 @@ async def test_status_tells_the_totals_the_times_and_the_progress(world: World) 
     assert done["end_time"].endswith("Z")
 
 
-async def test_details_tell_each_recipients_status_text_time_error_and_sender(any_world: World) -> None:
-    world = any_world
+async def test_details_tell_each_recipients_status_text_time_error_and_sender(world: World) -> None:
     await world.pair(ALICE)
     to = recipients(2)
     campaign = await world.send(
@@ -208,8 +207,8 @@ async def test_missing_variables_are_named_by_recipient_and_nothing_is_queued(wo
     assert await world.count(Campaign) == 0
 
 
-async def test_partial_sends_the_good_rows_and_names_the_bad_ones(any_world: World) -> None:
-    world, to = any_world, recipients(2)
+async def test_partial_sends_the_good_rows_and_names_the_bad_ones(world: World) -> None:
+    to = recipients(2)
     await world.pair(ALICE)
     campaign = await world.send(
         template="Hi {{name}}",
@@ -294,14 +293,14 @@ async def test_details_come_in_pages_and_by_status(any_world: World) -> None:
     await world.call("GET", f"{path}?details=true&skip=1&page=1", status=422)
 
 
-async def test_one_message_can_be_asked_for(any_world: World) -> None:
-    campaign, other = await later(any_world), await later(any_world)
+async def test_one_message_can_be_asked_for(world: World) -> None:
+    campaign, other = await later(world), await later(world)
     path = f"/api/campaigns/{campaign['campaign_id']}/messages"
-    details = await any_world.get(f"/api/status/{campaign['campaign_id']}", details=True)
+    details = await world.get(f"/api/status/{campaign['campaign_id']}", details=True)
     first = details["messages"]["items"][0]
-    assert await any_world.get(f"{path}/{first['id']}") == first
-    await any_world.call("GET", f"/api/campaigns/{other['campaign_id']}/messages/{first['id']}", status=404)
-    await any_world.call("GET", f"{path}/not-an-id", status=422)
+    assert await world.get(f"{path}/{first['id']}") == first
+    await world.call("GET", f"/api/campaigns/{other['campaign_id']}/messages/{first['id']}", status=404)
+    await world.call("GET", f"{path}/not-an-id", status=422)
 
 
 async def test_campaigns_are_listed_newest_first_by_status_name_and_time(any_world: World) -> None:
