@@ -35,6 +35,7 @@ log = structlog.get_logger()
 
 QR_PATIENCE_SECONDS = 4.0
 QR_LOOK_SECONDS = 0.25
+QR_ANSWER_SECONDS = 2.0
 QR_LIMIT_SECONDS = 10.0
 """Asking for the code never takes longer, however slow WAHA is."""
 
@@ -244,8 +245,12 @@ class SessionService:
                 await self._manager.apply(member, row.name, info.status, info.me.id if info.me else None)
             if info.status is not WahaStatus.SCAN_QR_CODE:
                 return None
-            return (await client.get_qr(row.name)).value
-        except SessionNotWorking:
+            # scanned between the two calls, WAHA would keep this one waiting before it says so
+            async with asyncio.timeout(QR_ANSWER_SECONDS):
+                return (await client.get_qr(row.name)).value
+        except (SessionNotWorking, TimeoutError):
+            if (await self.get(row.number)).state == SessionState.WAITING_FOR_SCAN:
+                raise ServiceUnavailable("the WAHA server of this session is slow; ask again") from None
             return None
 
     async def _running(self, client: WahaClient, row: AnyRow) -> SessionInfo:
