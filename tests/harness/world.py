@@ -82,7 +82,7 @@ class World:
             database=DatabaseSettings(url=database_url, data_folder=folder),
             waha=WahaSettings(
                 timeout_seconds=timeout,
-                sweep_seconds=1,
+                sweep_seconds=2,
                 servers=[WahaServerSettings(name="waha", url=SERVER_URL)],
             ),
             dispatch=DispatchSettings(**{"sender_switch_delay": 0, **dispatch}),

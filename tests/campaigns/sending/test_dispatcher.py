@@ -264,7 +264,7 @@ async def test_nothing_starts_after_the_answer_to_pause_until_it_is_resumed(make
     assert short_gaps(world.ledger, 0.3) == []
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.02, 0.1, 0.33, 0.4])
+@pytest.mark.parametrize("moment", [0.02, 0.1, 0.4])
 async def test_nothing_starts_after_the_answer_to_cancel(
     make_world: MakeWorld, database_url: str, moment: float
 ) -> None:
@@ -299,7 +299,7 @@ async def test_a_stop_settles_what_is_in_flight_and_a_start_goes_on(make_world: 
     assert short_switches(world.ledger, 0.4) == []
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.05, 0.31, 0.75, 1.05])
+@pytest.mark.parametrize("moment", [0.05, 0.31, 1.05])
 async def test_a_killed_gateway_loses_nothing_and_sends_nothing_twice(
     make_world: MakeWorld, database_url: str, moment: float
 ) -> None:
