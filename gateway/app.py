@@ -25,6 +25,7 @@ from campaigns.sending.status import StatusReader
 from campaigns.sending.transmitter import Transmitter, TransmitterSettings
 from gateway import schema
 from gateway.auth.access import Access, PhoneReader
+from gateway.auth.limiter import Limiter
 from gateway.clock import Clock
 from gateway.db import Database, DatabaseError
 from gateway.events import EventBus
@@ -172,7 +173,13 @@ def build_gateway(
         sessions=SessionService(db, fleet, manager, clock, phones, qr_book),
         campaigns=campaigns,
         status=StatusReader(db, campaigns),
-        access=Access(db, admin_token, open_mode=settings.auth.user_access == "open"),
+        access=Access(
+            db,
+            admin_token,
+            Limiter(),
+            open_mode=settings.auth.user_access == "open",
+            pairings_per_minute=settings.limits.pairings_per_minute,
+        ),
         phones=phones,
         chores=_chores(db, clock),
     )

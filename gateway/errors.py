@@ -12,6 +12,7 @@
         WrongState                      409  WRONG_STATE
       PayloadTooLarge                   413  PAYLOAD_TOO_LARGE
       UnsupportedMediaType              415  UNSUPPORTED_MEDIA_TYPE
+      RateLimited                       429  RATE_LIMIT_EXCEEDED
       WahaFailed                        502  WHATSAPP_API_ERROR
       ServiceUnavailable                503  SERVICE_UNAVAILABLE
         NoCapacity                      503  NO_CAPACITY
@@ -19,6 +20,7 @@
 Each carries its HTTP status; one handler in `gateway/http/problems.py` renders them all.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -115,6 +117,17 @@ class UnsupportedMediaType(GatewayError):
 
     status_code = 415
     error_code = "UNSUPPORTED_MEDIA_TYPE"
+
+
+class RateLimited(GatewayError):
+    """Too many requests; try again later."""
+
+    status_code = 429
+    error_code = "RATE_LIMIT_EXCEEDED"
+
+    def __init__(self, detail: str | None = None, *, again_at: float) -> None:
+        super().__init__(detail)
+        self.retry_after = max(1.0, again_at - time.time())
 
 
 class WahaFailed(GatewayError):

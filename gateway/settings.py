@@ -139,6 +139,7 @@ class MediaSettings(Section):
 class LimitsSettings(Section):
     """How much one request may ask for."""
 
+    pairings_per_minute: int = Field(default=30, ge=0, le=100_000)
     recipients_per_campaign: int = Field(default=100_000, ge=1, le=10_000_000)
 
 

@@ -38,6 +38,8 @@ from sessions.states import same_number, state_of
 log = structlog.get_logger()
 
 MISSING_GRACE_SECONDS = 60.0
+_AT_A_CODE = frozenset({SessionState.WAITING_FOR_SCAN, SessionState.SCANNED, SessionState.EXPIRED})
+"""Where a session is only if its phone has to scan; one that merely starts again was paired before."""
 MISSING = "MISSING"
 """Kept as WAHA's status of a session that its server does not know."""
 MessageEvent = MessageAckEvent | MessageAnyEvent
@@ -228,7 +230,8 @@ class SessionManager:
         if after is SessionState.CONNECTED:
             values |= {"reason": "", "pairing_until": None, "push_name": push_name or row.push_name}
             values |= {"last_active": now} if before is not SessionState.CONNECTED else {}
-            values |= {"paired_at": now} if row.paired_at is None or pairing_open else {}
+            scanned = row.paired_at is None or before in _AT_A_CODE
+            values |= {"paired_at": now} if scanned else {}
         elif after is SessionState.FAILED and open_until is not None:
             values |= {"reason": "the QR codes ran out; ask for a new one", "pairing_until": None}
         elif after is SessionState.FAILED:
@@ -248,7 +251,7 @@ class SessionManager:
                 values["state_at"] = await read_now(tx)
             if not await queries.transition(tx, row.sender_id, before, after, **values):
                 return False
-            if after is SessionState.CONNECTED and changed:
+            if after is SessionState.CONNECTED and "paired_at" in values:  # a phone has scanned: that is the proof
                 await tokens.activate(tx, row.number)
         if changed:
             log.info("session_state", number=row.number, before=before, after=after)

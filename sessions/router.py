@@ -55,6 +55,7 @@ def build_router(service: SessionService, access: Access, expiry_days: float) ->
     """The routes under `/api/sessions`."""
     router = APIRouter(prefix="/api/sessions", tags=["sessions"])
     Who = Annotated[Caller, Depends(access.caller)]  # noqa: N806 - a type
+    Pairing = Annotated[Caller, Depends(access.pairing)]  # noqa: N806 - a type
 
     def allowed(caller: Caller, text: str) -> str:
         number = service.phones.digits(text, "phone_number")
@@ -66,8 +67,11 @@ def build_router(service: SessionService, access: Access, expiry_days: float) ->
         return SessionOut.model_validate(describe(row, service, expiry_days))
 
     @router.post("", status_code=201, summary="Create or start a session")
-    async def create(body: SessionCreate, caller: Who) -> SessionCreated:
+    async def create(body: SessionCreate, caller: Annotated[Caller, Depends(access.anybody)]) -> SessionCreated:
         """Open a session for a number and begin its pairing. Then show `GET /api/sessions/{number}/qr`.
+
+        Needs no credential: only the phone's owner can scan, and the `sender_token` of the answer counts for everything
+        else once they have. Until then it shows the session and its code.
 
         409 while another pairing of the number is open, or when it is connected; 503 when no server has room.
         """
@@ -90,12 +94,12 @@ def build_router(service: SessionService, access: Access, expiry_days: float) ->
         return make_page([out(row) for row in rows], total, page)
 
     @router.get("/{phone_number}", summary="One session")
-    async def get(phone_number: Number, caller: Who) -> SessionOut:
+    async def get(phone_number: Number, caller: Pairing) -> SessionOut:
         """The session's state and details: poll this after asking for the QR code."""
         return out(await service.get(allowed(caller, phone_number)))
 
     @router.get("/{sender_number}/status", summary="Where a session is")
-    async def status_of(sender_number: Number, caller: Who) -> SessionStatusOut:
+    async def status_of(sender_number: Number, caller: Pairing) -> SessionStatusOut:
         """`active in memory` while WAHA runs it, `saved in DB` otherwise, `not found` where there is none."""
         number = allowed(caller, sender_number)
         row = await service.find(number)
@@ -120,7 +124,7 @@ def build_router(service: SessionService, access: Access, expiry_days: float) ->
         )
 
     @router.get("/{phone_number}/qr", summary="The current QR code", response_model_exclude_none=True)
-    async def qr(phone_number: Number, caller: Who) -> QrOut:
+    async def qr(phone_number: Number, caller: Pairing) -> QrOut:
         """The code to scan as a PNG, and when it is replaced; `{"status": "CONNECTED"}` once it was scanned.
 
         Starts the session if it does not run. Never takes longer than some seconds: a session that is still

@@ -41,6 +41,7 @@ QR_LIMIT_SECONDS = 10.0
 
 
 _AT_REST = (WahaStatus.STOPPED, WahaStatus.FAILED)
+_SCAN_AGAIN = (SessionState.EXPIRED, SessionState.FAILED, SessionState.WAITING_FOR_SCAN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ class SessionService:
                 if row is None:
                     await self._reserve(tx, caller, number, now)
                 else:
-                    _refuse_second_pairing(row, now)
+                    _refuse_second_pairing(row, now, caller)
                     await self._open_pairing(tx, row, now)
                 token = await tokens.issue(tx, number, caller.account_id, now)
             try:
@@ -348,7 +349,9 @@ class SessionService:
         return client
 
 
-def _refuse_second_pairing(row: AnyRow, now: float) -> None:
+def _refuse_second_pairing(row: AnyRow, now: float, caller: Caller) -> None:
+    if caller.is_anonymous and row.paired_at is not None and row.state not in _SCAN_AGAIN:
+        raise Conflict(f"+{row.number} is paired already; to start it, send its X-Sender-Token")
     if row.state == SessionState.CONNECTED:
         raise Conflict(f"+{row.number} is connected already; to pair it anew, log it out first")
     if row.pairing_until is not None and now < row.pairing_until:

@@ -94,6 +94,7 @@ ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "media.max_bytes": ("1000000", 1_000_000),
     "media.timeout_seconds": ("5", 5.0),
     "media.allow_private_addresses": ("true", True),
+    "limits.pairings_per_minute": ("5", 5),
     "limits.recipients_per_campaign": ("10", 10),
     "logging.level": ("DEBUG", "DEBUG"),
     "logging.file": ("", ""),

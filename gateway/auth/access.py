@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Header
+from fastapi import Header, Request
 
+from gateway.auth.limiter import Limiter
 from gateway.auth.models import LOCAL_ACCOUNT
 from gateway.auth.tokens import find
 from gateway.db import Database
@@ -16,11 +17,15 @@ from gateway.vault import same
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling: an operator, the owner of one number, or anybody (open mode)."""
+    """Who is calling: an operator, the owner of one number, or anybody (open mode).
+
+    `is_anonymous` is somebody without a credential where one is needed for everything but to open a pairing.
+    """
 
     account_id: str
     is_admin: bool = False
     number: str | None = None
+    is_anonymous: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -51,10 +56,14 @@ class Caller:
 class Access:
     """Makes a `Caller` out of a request's headers."""
 
-    def __init__(self, db: Database, admin_token: str, *, open_mode: bool) -> None:
+    def __init__(
+        self, db: Database, admin_token: str, limiter: Limiter, *, open_mode: bool, pairings_per_minute: int
+    ) -> None:
         self._db = db
         self._admin_token = admin_token
+        self._limiter = limiter
         self._open_mode = open_mode
+        self._pairings_per_minute = pairings_per_minute
 
     async def caller(
         self,
@@ -66,16 +75,48 @@ class Access:
         Raises:
             Unauthorized: a credential is wrong, or none was given in token mode.
         """
-        if x_admin_token is not None:
-            return self._admin(x_admin_token)
-        if x_sender_token is not None:
+        return await self._decide(x_admin_token, x_sender_token, pairing=False, anonymous=self._open_mode)
+
+    async def pairing(
+        self,
+        x_admin_token: Annotated[str | None, Header(description="Operator's token")] = None,
+        x_sender_token: Annotated[str | None, Header(description="Token of the number, also before the scan")] = None,
+    ) -> Caller:
+        """The caller of a route that shows a session: the token counts before the phone has scanned, too.
+
+        Raises:
+            Unauthorized: a credential is wrong, or none was given in token mode.
+        """
+        return await self._decide(x_admin_token, x_sender_token, pairing=True, anonymous=self._open_mode)
+
+    async def anybody(
+        self,
+        request: Request,
+        x_admin_token: Annotated[str | None, Header(description="Operator's token")] = None,
+        x_sender_token: Annotated[str | None, Header(description="Token of the number")] = None,
+    ) -> Caller:
+        """The caller who opens a pairing: also somebody who has no credential yet, but not too often.
+
+        Raises:
+            Unauthorized: a credential is wrong.
+            RateLimited: too many pairings from this address without a credential.
+        """
+        caller = await self._decide(x_admin_token, x_sender_token, pairing=True, anonymous=True)
+        if caller.is_open:
+            self._limiter.hit("pairings", request.client.host if request.client else "", self._pairings_per_minute)
+        return caller
+
+    async def _decide(self, admin: str | None, sender: str | None, *, pairing: bool, anonymous: bool) -> Caller:
+        if admin is not None:
+            return self._admin(admin)
+        if sender is not None:
             async with self._db.read() as connection:
-                found = await find(connection, x_sender_token)
-            if found is None:
+                found = await find(connection, sender)
+            if found is None or not (found.valid or pairing):
                 raise Unauthorized("the X-Sender-Token is not valid; it is once the phone has scanned")
-            return Caller(account_id=found[1], number=found[0])
-        if self._open_mode:
-            return Caller(account_id=LOCAL_ACCOUNT)
+            return Caller(account_id=found.account_id, number=found.number)
+        if anonymous:
+            return Caller(account_id=LOCAL_ACCOUNT, is_anonymous=not self._open_mode)
         raise Unauthorized("send an X-Sender-Token (given when a session is created) or an X-Admin-Token")
 
     async def admin(

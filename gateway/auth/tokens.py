@@ -4,7 +4,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.auth.models import SenderToken
-from gateway.db import table_of
+from gateway.db import AnyRow, table_of
 from gateway.vault import hash_token, make_token
 
 sender_token = table_of(SenderToken)
@@ -36,13 +36,7 @@ async def revoke(tx: AsyncConnection, number: str) -> None:
     await tx.execute(delete(sender_token).where(sender_token.c.number == number))
 
 
-async def find(connection: AsyncConnection, token: str) -> tuple[str, str] | None:
-    """The number and the account of a valid token; looked up by its hash."""
-    row = (
-        await connection.execute(
-            select(sender_token.c.number, sender_token.c.account_id).where(
-                sender_token.c.token_hash == hash_token(token), sender_token.c.valid
-            )
-        )
-    ).first()
-    return (row.number, row.account_id) if row else None
+async def find(connection: AsyncConnection, token: str) -> AnyRow | None:
+    """A token's `number`, `account_id` and whether it is `valid` yet; looked up by its hash."""
+    query = select(sender_token.c.number, sender_token.c.account_id, sender_token.c.valid)
+    return (await connection.execute(query.where(sender_token.c.token_hash == hash_token(token)))).first()

@@ -116,6 +116,7 @@ async def test_every_route_lets_in_whom_the_table_says(mode_world: World) -> Non
             assert answer.status_code < 500, answer.text
         found[method, path] = tuple(got[column] for column in range(5))
     expected = {route: row if is_open or row == ANYBODY else (401, *row[1:]) for route, row in TABLE.items()}
+    expected["post", "/api/sessions"] = THE_SENDER  # to open a pairing is anybody's: only the phone's owner can scan
     expected["post", "/api/sessions/{phone_number}/logout"] = (
         *expected["post", "/api/sessions/{phone_number}/logout"][:2],
         401,

@@ -9,7 +9,7 @@ from PIL import Image
 from sessions.models import Session, SessionState
 from sessions.pairing import draw_png
 from tests.api.conftest import SPEED, MakeWorld
-from tests.api.world import ALICE, BERT, CARA, World, png_bytes, recipients, until
+from tests.api.world import ADMIN_TOKEN, ALICE, BERT, CARA, World, png_bytes, recipients, until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -54,10 +54,10 @@ async def test_the_qr_changes_as_whatsapp_replaces_it(make_world: MakeWorld) -> 
 
 async def test_a_scan_by_the_right_phone_connects_and_makes_the_token_valid(world: World) -> None:
     token = (await world.show_qr(ALICE))["sender_token"]
-    await world.call("GET", f"/api/sessions/{ALICE}", headers={"X-Sender-Token": token}, status=401)
+    await world.call("GET", "/api/campaigns", headers={"X-Sender-Token": token}, status=401)
     await world.waha.scan(ALICE)
     await world.state(ALICE, SessionState.CONNECTED)
-    await world.call("GET", f"/api/sessions/{ALICE}", headers={"X-Sender-Token": token}, status=200)
+    await world.call("GET", "/api/campaigns", headers={"X-Sender-Token": token}, status=200)
     assert await world.get(f"/api/sessions/{ALICE}/qr") == {"status": "CONNECTED"}
     session = await world.get(f"/api/sessions/{ALICE}")
     assert (session["status"], session["waha_status"], session["requires_auth"]) == ("CONNECTED", "WORKING", False)
@@ -81,7 +81,7 @@ async def test_a_scan_by_another_phone_is_logged_out_and_told_and_nothing_is_sen
     shown = await world.get(f"/api/sessions/{ALICE}/qr")
     assert "another number scanned" in shown["reason"]
     assert shown["qr_code"] == draw_png(world.waha.qr_value(ALICE))
-    await world.call("GET", f"/api/sessions/{ALICE}", headers={"X-Sender-Token": token}, status=401)
+    await world.call("GET", "/api/campaigns", headers={"X-Sender-Token": token}, status=401)
     assert await world.waha.ledger() == []
     await world.waha.scan(ALICE)
     await world.state(ALICE, SessionState.CONNECTED)
@@ -387,3 +387,38 @@ async def test_messages_of_a_session_go_to_its_server(make_world: MakeWorld) -> 
     await world.pair(BERT, waha=world.wahas[1])
     await world.finished(await world.send(sender_number=BERT, recipients=recipients(2)))
     assert [len(await waha.ledger()) for waha in world.wahas] == [0, 2]
+
+
+# --- who may pair
+
+
+async def test_in_token_mode_a_stranger_pairs_and_owns_the_number_once_its_phone_has_scanned(
+    make_world: MakeWorld,
+) -> None:
+    world = await make_world(auth={"admin_token": ADMIN_TOKEN, "user_access": "token"})
+    created = (await world.call("POST", "/api/sessions", {"phone_number": ALICE}, status=201)).json()
+    own = {"X-Sender-Token": created["sender_token"]}
+    await world.call("POST", "/api/sessions", {"phone_number": ALICE}, status=409)  # one pairing at a time
+    await world.call("GET", f"/api/sessions/{ALICE}/qr", status=401)
+    shown = (await world.call("GET", f"/api/sessions/{ALICE}/qr", headers=own, status=200)).json()
+    assert shown["status"] == "WAITING_FOR_SCAN"
+    await world.call("GET", "/api/campaigns", headers=own, status=401)
+    await world.call("GET", f"/api/sessions/{BERT}", headers=own, status=404)
+    await world.waha.scan(ALICE)
+    await world.state(ALICE, SessionState.CONNECTED)
+    await world.call("GET", "/api/campaigns", headers=own, status=200)
+
+
+async def test_a_session_that_only_starts_again_gives_nobody_a_valid_token(make_world: MakeWorld) -> None:
+    world = await make_world(auth={"admin_token": ADMIN_TOKEN, "user_access": "token"})
+    world.client.headers["X-Admin-Token"] = ADMIN_TOKEN
+    token = (await world.pair(ALICE))[ALICE]
+    await world.post(f"/api/sessions/{ALICE}/stop")
+    del world.client.headers["X-Admin-Token"]
+    refused = (await world.call("POST", "/api/sessions", {"phone_number": ALICE}, status=409)).json()
+    assert "paired already" in refused["detail"]
+    operator = {"X-Admin-Token": ADMIN_TOKEN}
+    again = (await world.call("POST", "/api/sessions", {"phone_number": ALICE}, headers=operator, status=201)).json()
+    await world.state(ALICE, SessionState.CONNECTED)
+    await world.call("GET", "/api/campaigns", headers={"X-Sender-Token": again["sender_token"]}, status=401)
+    await world.call("GET", "/api/campaigns", headers={"X-Sender-Token": token}, status=200)

@@ -3,13 +3,15 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from starlette.requests import Request
 
 from gateway.app import prepare_database
 from gateway.auth import tokens
 from gateway.auth.access import Access, Caller, PhoneReader
+from gateway.auth.limiter import Limiter
 from gateway.auth.models import LOCAL_ACCOUNT
 from gateway.db import Database
-from gateway.errors import InvalidNumber, NotFound, Unauthorized, ValidationFailed
+from gateway.errors import InvalidNumber, NotFound, RateLimited, Unauthorized, ValidationFailed
 from gateway.settings import PhoneSettings
 
 ALICE, BERT = "447700900001", "447700900002"
@@ -44,7 +46,17 @@ async def owner(db: Database, token: str) -> str | None:
     """Whose valid token it is."""
     async with db.read() as connection:
         found = await tokens.find(connection, token)
-    return found[0] if found else None
+    return str(found.number) if found and found.valid else None
+
+
+def make_access(db: Database, *, open_mode: bool) -> Access:
+    """The decision of one mode."""
+    return Access(db, ADMIN_TOKEN, Limiter(), open_mode=open_mode, pairings_per_minute=2)
+
+
+def request_from(address: str) -> Request:
+    """A request of a client at `address`."""
+    return Request({"type": "http", "client": (address, 4242), "headers": []})
 
 
 # --- tokens
@@ -96,19 +108,19 @@ async def test_one_numbers_pairing_touches_no_other_numbers_tokens(db: Database)
 
 
 async def test_in_open_mode_a_caller_without_a_credential_is_anybody(db: Database) -> None:
-    assert await Access(db, ADMIN_TOKEN, open_mode=True).caller() == OPEN
+    assert await make_access(db, open_mode=True).caller() == OPEN
 
 
 async def test_in_token_mode_a_caller_without_a_credential_is_refused(db: Database) -> None:
     with pytest.raises(Unauthorized, match="X-Sender-Token"):
-        await Access(db, ADMIN_TOKEN, open_mode=False).caller()
+        await make_access(db, open_mode=False).caller()
 
 
 @pytest.mark.parametrize("open_mode", [True, False])
 async def test_a_credential_counts_in_both_modes_and_a_wrong_one_is_no_way_to_be_anybody(
     db: Database, open_mode: bool
 ) -> None:
-    access = Access(db, ADMIN_TOKEN, open_mode=open_mode)
+    access = make_access(db, open_mode=open_mode)
     token = await issue(db)
     with pytest.raises(Unauthorized):
         await access.caller(None, token)
@@ -157,3 +169,29 @@ def test_what_is_no_number_is_refused_with_its_field() -> None:
     with pytest.raises(InvalidNumber) as refused:
         PhoneReader(PhoneSettings()).digits("letters", "sender_numbers.2")
     assert [(error.field, error.code) for error in refused.value.errors] == [("sender_numbers.2", "invalid_format")]
+
+
+# --- opening a pairing
+
+
+async def test_to_open_a_pairing_nobody_needs_a_credential_but_it_is_limited_by_address(db: Database) -> None:
+    access = make_access(db, open_mode=False)
+    for _ in range(2):
+        assert (await access.anybody(request_from("192.0.2.1"), None, None)).is_anonymous
+    with pytest.raises(RateLimited) as refused:
+        await access.anybody(request_from("192.0.2.1"), None, None)
+    assert 1 <= refused.value.retry_after <= 60
+    assert (await access.anybody(request_from("192.0.2.2"), None, None)).is_anonymous
+    assert await access.anybody(request_from("192.0.2.1"), ADMIN_TOKEN, None) == OPERATOR
+
+
+async def test_before_the_scan_a_token_shows_its_session_and_nothing_else(db: Database) -> None:
+    access = make_access(db, open_mode=False)
+    token = await issue(db)
+    assert await access.pairing(None, token) == SENDER
+    with pytest.raises(Unauthorized):
+        await access.caller(None, token)
+    with pytest.raises(Unauthorized):
+        await access.pairing(None, f"{token}x")
+    with pytest.raises(Unauthorized):
+        await access.pairing(None, None)
