@@ -6,13 +6,12 @@ same sink, so the ratio says what our own work costs on whatever machine this is
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 from bench.numbers import recipient_number, sender_number
 from bench.report import Figure, Goal, Report, Sense, describe_machine
 from bench.sink import Sent
-from bench.stage import TEXT, Load, set_stage
+from bench.stage import TEXT, Load, Spent, Stopwatch, set_stage
 from gateway.waha.client import WahaClient
 from gateway.waha.ids import make_chat_id, make_message_id
 
@@ -23,15 +22,15 @@ NONE = Goal(Sense.EXACTLY, 0)
 async def measure(load: Load, database: str) -> Report:
     """Run the benchmark; takes some ten seconds for 20,000 messages."""
     async with set_stage(load, database) as stage:
-        before = await bare_rate(stage.sink.url, load)
+        before = await bare_calls(stage.sink.url, load)
         await stage.sink.forget()
-        started = await stage.run()
-        elapsed = time.monotonic() - started
+        spent = await stage.run()
         record = await stage.sink.record()
         states = await stage.states()
         stored = await stage.stored_ids()
-        after = await bare_rate(stage.sink.url, load)
-    durable, bare = load.messages / elapsed, (before + after) / 2
+        after = await bare_calls(stage.sink.url, load)
+    durable = load.messages / spent.seconds
+    bare = load.messages * (1 / before.seconds + 1 / after.seconds) / 2
     arrived = [sent for entries in record.values() for sent in entries]
     lost, doubled = count_faults(arrived, load.messages)
     shape = "one campaign" if load.shape == "pool" else "a campaign for each"
@@ -43,8 +42,10 @@ async def measure(load: Load, database: str) -> Report:
             Figure("ratio", durable / bare, goal=RATIO),
             Figure("durable messages", durable, "/s"),
             Figure("bare calls", bare, "/s"),
-            Figure("bare calls before", before, "/s"),
-            Figure("bare calls after", after, "/s"),
+            Figure("bare calls before", load.messages / before.seconds, "/s"),
+            Figure("bare calls after", load.messages / after.seconds, "/s"),
+            Figure("CPU of a durable message", spent.cpu_seconds / load.messages * 1000, "ms"),
+            Figure("CPU of a bare call", (before.cpu_seconds + after.cpu_seconds) / 2 / load.messages * 1000, "ms"),
             Figure("lost", lost, goal=NONE),
             Figure("doubled", doubled, goal=NONE),
             Figure("not settled as sent", load.messages - states.get("sent", 0), goal=NONE),
@@ -59,8 +60,8 @@ def count_faults(arrived: Sequence[Sent], submitted: int) -> tuple[int, int]:
     return submitted - distinct, len(arrived) - distinct
 
 
-async def bare_rate(url: str, load: Load) -> float:
-    """Calls a second of the bare client, one loop for each sender, as many calls as there are messages."""
+async def bare_calls(url: str, load: Load) -> Spent:
+    """What the bare client takes, with one loop for each sender, for as many calls as there are messages."""
     calls = iter(range(load.messages))
 
     async def send_on(client: WahaClient, name: str) -> None:
@@ -68,6 +69,6 @@ async def bare_rate(url: str, load: Load) -> float:
             await client.send_text(name, make_chat_id(recipient_number(index)), TEXT, make_message_id())
 
     async with WahaClient(url, "") as client:
-        started = time.monotonic()
+        watch = Stopwatch()
         await asyncio.gather(*(send_on(client, sender_number(index)) for index in range(load.senders)))
-        return load.messages / (time.monotonic() - started)
+        return watch.read()

@@ -32,7 +32,7 @@ def makespan_ratio(lanes: Sequence[Sequence[Sent]], delay: float, started_at: fl
 async def measure(load: Load, database: str, latency: float) -> Report:
     """Run the benchmark; takes as long as the load is."""
     async with set_stage(load, database, latency) as stage:
-        started_at = await stage.run()
+        spent = await stage.run()
         record = await stage.sink.record()
     lanes = list(record.values())
     late = lateness(lanes, load.message_delay)
@@ -50,7 +50,8 @@ async def measure(load: Load, database: str, latency: float) -> Report:
             Figure("lateness p50", quantile(late, 0.5) * 1000, "ms"),
             Figure("lateness p99", quantile(late, 0.99) * 1000, "ms", LATENESS_MS),
             Figure("lateness max", max(late, default=0.0) * 1000, "ms"),
-            Figure("makespan / ideal", makespan_ratio(lanes, load.message_delay, started_at), goal=MAKESPAN),
+            Figure("makespan / ideal", makespan_ratio(lanes, load.message_delay, spent.started_at), goal=MAKESPAN),
+            Figure("CPU in use", spent.cpu_seconds / spent.seconds * 100, "% of a core"),
             Figure("messages missing or repeated", abs(load.messages - arrived), goal=NONE),
         ],
     )

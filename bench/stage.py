@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -115,6 +116,27 @@ async def database_url(kind: str, folder: Path) -> AsyncIterator[str]:
         await asyncio.to_thread(postgres.cleanup)
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What something took: from `started_at` (monotonic), in seconds by the clock and of this process's CPU."""
+
+    started_at: float
+    seconds: float
+    cpu_seconds: float
+
+
+class Stopwatch:
+    """Counts from when it was made."""
+
+    def __init__(self) -> None:
+        self._started_at = time.monotonic()
+        self._cpu = time.process_time()
+
+    def read(self) -> Spent:
+        """What it took so far."""
+        return Spent(self._started_at, time.monotonic() - self._started_at, time.process_time() - self._cpu)
+
+
 @dataclass(slots=True)
 class Stage:
     """A gateway that is ready to start, with its load queued; and the sink that it will send to."""
@@ -123,8 +145,12 @@ class Stage:
     gateway: Gateway
     campaigns: int
 
-    async def run(self) -> float:
-        """Start the gateway and wait until every campaign has ended; returns when the dispatcher started."""
+    async def run(self) -> Spent:
+        """Start the gateway and wait until every campaign has ended; counts from when the dispatcher started.
+
+        Raises:
+            RuntimeError: the dispatcher has stopped before.
+        """
         left, ended = self.campaigns, asyncio.Event()
 
         def count(_: CampaignFinished) -> None:
@@ -135,9 +161,11 @@ class Stage:
 
         self.gateway.bus.subscribe(CampaignFinished, count)
         await self.gateway.start()
-        started = self.gateway.clock.monotonic()
-        await ended.wait()
-        return started
+        watch = Stopwatch()
+        while not await self.gateway.clock.wait(ended, 1.0):
+            if not self.gateway.dispatcher.running:
+                raise RuntimeError("the dispatcher has stopped before its work was done")
+        return watch.read()
 
     async def states(self) -> dict[str, int]:
         """How many messages the database has in each state."""
