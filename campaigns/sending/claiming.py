@@ -342,7 +342,7 @@ def _reconcile_claim(row: AnyRow, found: AnyRow, now: float) -> Claim:
         text="",
         media_id=None,
         attempts=found.attempts,
-        fire_at=now,
+        fire_at=max(row.due_at, now),
         started_at=found.started_at,
         turn=None,
         number=row.number,

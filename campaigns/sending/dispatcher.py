@@ -211,7 +211,7 @@ class Dispatcher:
             lease_until=started + self._settings.lease_seconds,
             renewed_at=started,
             born_at=started,
-            age_seconds=turn.now - claim.started_at,
+            age_seconds=max(claim.fire_at, turn.now) - claim.started_at,
         )
         self._flights[claim.sender_id] = flight
         halted = claim.task is Task.SEND and any(chosen(claim) for chosen in self._taken_back)

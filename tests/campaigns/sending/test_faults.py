@@ -1,15 +1,17 @@
 """What WAHA and the network can do to a send: nothing is lost, nothing goes out twice, and the pace holds."""
 
 import asyncio
+import itertools
 import random
 
 import pytest
 
 from campaigns.sending import transmitter
 from gateway.simulator.faults import parse_faults
-from gateway.waha.schemas import MessageAckEvent
+from gateway.waha.client import WahaClient
+from gateway.waha.schemas import FoundMessage, MessageAckEvent
 from tests.conftest import MakeWorld
-from tests.harness.ledger import duplicated, knocks, lost, overlaps, short_gaps
+from tests.harness.ledger import ROUNDING, duplicated, knocks, lost, overlaps, short_gaps
 from tests.harness.world import World, recipient_numbers
 
 pytestmark = pytest.mark.virtual_time
@@ -48,12 +50,14 @@ async def test_each_fault_of_a_send_ends_well(make_world: MakeWorld, fault: str,
 
 
 async def test_all_faults_at_once_on_both_databases(make_world: MakeWorld, database_url: str) -> None:
-    world = await make_world(3, message_delay=0.3, hold_seconds=3, timeout_seconds=1, max_attempts=20, waha={"seed": 7})
-    world.waha.sender.faults = parse_faults({**dict.fromkeys(FAULTS, 0.1), "hang_seconds": 2.0})
+    world = await make_world(
+        3, message_delay=0.2, hold_seconds=1.5, timeout_seconds=0.5, max_attempts=20, waha={"seed": 7}
+    )
+    world.waha.sender.faults = parse_faults({**dict.fromkeys(FAULTS, 0.1), "hang_seconds": 1.0})
     campaign_id = await world.submit(15)
     assert (await world.finish(campaign_id)).state == "completed"
     assert world.ledger.refusals
-    assert_once(world, 15, 0.3)
+    assert_once(world, 15, 0.2)
     await world.check_counters()
 
 
@@ -83,6 +87,25 @@ async def test_a_lane_waits_for_its_uncertain_message_and_others_go_on(make_worl
     assert {"unconfirmed"} == {wait["reason"] for wait in waits if wait["sender_number"] == f"+{stuck}"}
     await world.finish(campaign_id)
     assert_once(world, 10, 0.2)
+
+
+async def test_waha_is_asked_patiently_about_an_uncertain_message(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world(1, hold_seconds=10)
+    asked: list[float] = []
+    find = WahaClient.find_message
+
+    async def find_and_note(client: WahaClient, session: str, chat_id: str, message_id: str) -> FoundMessage | None:
+        asked.append(world.clock.monotonic())
+        return await find(client, session, chat_id, message_id)
+
+    monkeypatch.setattr(WahaClient, "find_message", find_and_note)
+    world.faults(next=["cut_before"])
+    await world.finish(await world.submit(1))
+    pauses = [two - one for one, two in itertools.pairwise(asked)]
+    assert len(asked) <= 10
+    assert all(pause >= 1.0 - ROUNDING for pause in pauses[:-1])
 
 
 async def test_an_uncertain_message_that_waha_shows_is_settled_at_once(make_world: MakeWorld) -> None:
