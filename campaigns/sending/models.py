@@ -6,9 +6,10 @@ and the end of its lease while a replica owns it. An expired lease is simply due
 
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Float, Index, Text, Uuid, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Float, Index, Text, text
 from sqlmodel import Field, SQLModel
 
+from gateway.db import ID
 from sessions.models import one_of
 
 IDLE = 1e12
@@ -107,7 +108,7 @@ class Campaign(SQLModel, table=True):
         Index("ix_campaign_sender_number_created", "sender_number", "created_at"),
     )
 
-    id: str = Field(sa_column=Column(Uuid(as_uuid=False), primary_key=True))
+    id: str = Field(sa_column=Column(ID, primary_key=True))
     account_id: str = Field(foreign_key="account.id", max_length=36)
     sender_number: str = Field(max_length=15)
     name: str = Field(default="", max_length=255)
@@ -152,7 +153,7 @@ class CampaignSender(SQLModel, table=True):
         ),
     )
 
-    campaign_id: str = Field(sa_column=Column(Uuid(as_uuid=False), primary_key=True))
+    campaign_id: str = Field(sa_column=Column(ID, primary_key=True))
     sender_id: int = Field(primary_key=True, foreign_key="sender.id")
     position: int
     open: bool = True
@@ -187,8 +188,8 @@ class Message(SQLModel, table=True):
         ),
     )
 
-    id: str = Field(sa_column=Column(Uuid(as_uuid=False), primary_key=True))
-    campaign_id: str = Field(sa_column=Column(Uuid(as_uuid=False), nullable=False))
+    id: str = Field(sa_column=Column(ID, primary_key=True))
+    campaign_id: str = Field(sa_column=Column(ID, nullable=False))
     seq: int
     phone: str = Field(max_length=15)
     grade: str = Field(default="valid", max_length=8)
@@ -226,7 +227,7 @@ class Lane(SQLModel, table=True):
     due_at: float = Field(default=IDLE, sa_column=Column(Float(53), nullable=False))
     owner: str | None = Field(default=None, max_length=36)
     epoch: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
-    message_id: str | None = Field(default=None, sa_column=Column(Uuid(as_uuid=False)))
+    message_id: str | None = Field(default=None, sa_column=Column(ID))
     last_answer_at: float | None = None
     message_delay: float | None = None
     extra_delay: float = 0

@@ -2,11 +2,14 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+ID = sa.String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
 
 
 def upgrade() -> None:
@@ -40,8 +43,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "message",
-        sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
-        sa.Column("campaign_id", sa.Uuid(as_uuid=False), nullable=False),
+        sa.Column("id", ID, nullable=False),
+        sa.Column("campaign_id", ID, nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("phone", sa.String(length=15), nullable=False),
         sa.Column("grade", sa.String(length=8), nullable=False),
@@ -125,7 +128,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "campaign",
-        sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
+        sa.Column("id", ID, nullable=False),
         sa.Column("account_id", sa.String(length=36), nullable=False),
         sa.Column("sender_number", sa.String(length=15), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
@@ -199,7 +202,7 @@ def upgrade() -> None:
 
     op.create_table(
         "campaign_sender",
-        sa.Column("campaign_id", sa.Uuid(as_uuid=False), nullable=False),
+        sa.Column("campaign_id", ID, nullable=False),
         sa.Column("sender_id", sa.Integer(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("open", sa.Boolean(), nullable=False),
@@ -225,7 +228,7 @@ def upgrade() -> None:
         sa.Column("due_at", sa.Float(precision=53), nullable=False),
         sa.Column("owner", sa.String(length=36), nullable=True),
         sa.Column("epoch", sa.BigInteger(), nullable=False),
-        sa.Column("message_id", sa.Uuid(as_uuid=False), nullable=True),
+        sa.Column("message_id", ID, nullable=True),
         sa.Column("last_answer_at", sa.Float(), nullable=True),
         sa.Column("message_delay", sa.Float(), nullable=True),
         sa.Column("extra_delay", sa.Float(), nullable=False),
