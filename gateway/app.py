@@ -40,7 +40,8 @@ from gateway.settings import Settings, SettingsError
 from gateway.vault import Vault, read_or_create_admin_token
 from sessions.fleet import Fleet, TransportFactory
 from sessions.manager import SessionManager
-from sessions.pairing import QrBook
+from sessions.pairing import Pairing
+from sessions.qr_codes import QrBook
 from sessions.service import SessionService
 
 log = structlog.get_logger()
@@ -70,6 +71,7 @@ class Gateway:
     transmitter: Transmitter
     delays: DelayService
     sessions: SessionService
+    pairing: Pairing
     campaigns: CampaignService
     status: StatusReader
     access: Access
@@ -170,7 +172,8 @@ def build_gateway(
         dispatcher=dispatcher,
         transmitter=transmitter,
         delays=DelayService(db, bus),
-        sessions=SessionService(db, fleet, manager, clock, phones, qr_book),
+        sessions=SessionService(db, fleet, manager, phones, qr_book),
+        pairing=Pairing(db, fleet, manager, clock, qr_book),
         campaigns=campaigns,
         status=StatusReader(db, campaigns),
         access=Access(
@@ -218,7 +221,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     )
     install_error_handlers(app)
     expiry_days = settings.sessions.expiry_days
-    app.include_router(sessions.router.build_router(gateway.sessions, gateway.access, expiry_days))
+    app.include_router(sessions.router.build_router(gateway.sessions, gateway.pairing, gateway.access, expiry_days))
     app.include_router(campaigns.sending.router.build_router(gateway.campaigns, gateway.status, gateway.access))
     app.include_router(admin.router.build_router(_admin_parts(gateway, app.version), gateway.access))
     app.add_api_route("/health", _health(gateway), methods=["GET"], tags=["health"], summary="Is it alive")

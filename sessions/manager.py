@@ -32,7 +32,7 @@ from gateway.waha.schemas import (
 from sessions import queries
 from sessions.fleet import Fleet, Member
 from sessions.models import SessionState
-from sessions.pairing import PAIRING_SECONDS, QrBook
+from sessions.qr_codes import PAIRING_SECONDS, QrBook
 from sessions.states import same_number, state_of
 
 log = structlog.get_logger()
@@ -241,6 +241,13 @@ class SessionManager:
         elif after is not before and not pairing_open:
             values["reason"] = ""  # while a pairing is open, what was told about it stays true
         await self._write(row, after, **values)
+
+    async def note(self, row: AnyRow, info: SessionInfo) -> None:
+        """Write what a call answered, unless an event has told something newer: WAHA answers it before that happens."""
+        member = self._fleet.member(row.server_id)
+        if member is not None and info.status is not WahaStatus.WORKING:
+            me = info.me.id if info.me else None
+            await self.apply(member, row.name, info.status, me, seen_at=row.state_at)
 
     async def _write(self, row: AnyRow, after: SessionState, **values: Any) -> bool:
         """Move the state by compare-and-set, and tell; False if somebody else has moved it since `row` was read."""

@@ -9,6 +9,7 @@ from gateway.db import AnyRow
 from gateway.errors import NotFound
 from gateway.http.pages import Page, PageRequest, make_page
 from sessions.models import SessionState
+from sessions.pairing import Pairing
 from sessions.schemas import (
     MeOut,
     QrOut,
@@ -51,11 +52,11 @@ def describe(row: AnyRow, service: SessionService, expiry_days: float) -> dict[s
     }
 
 
-def build_router(service: SessionService, access: Access, expiry_days: float) -> APIRouter:
+def build_router(service: SessionService, pairing: Pairing, access: Access, expiry_days: float) -> APIRouter:
     """The routes under `/api/sessions`."""
     router = APIRouter(prefix="/api/sessions", tags=["sessions"])
     Who = Annotated[Caller, Depends(access.caller)]  # noqa: N806 - a type
-    Pairing = Annotated[Caller, Depends(access.pairing)]  # noqa: N806 - a type
+    Shown = Annotated[Caller, Depends(access.pairing)]  # noqa: N806 - a type
 
     def allowed(caller: Caller, text: str) -> str:
         number = service.phones.digits(text, "phone_number")
@@ -76,7 +77,7 @@ def build_router(service: SessionService, access: Access, expiry_days: float) ->
         409 while another pairing of the number is open, or when it is connected; 503 when no server has room.
         """
         number = allowed(caller, body.phone_number)
-        created = await service.create(caller, number)
+        created = await pairing.create(caller, number)
         return SessionCreated.model_validate(
             {**describe(created.row, service, expiry_days), "sender_token": created.token}
         )
@@ -94,12 +95,12 @@ def build_router(service: SessionService, access: Access, expiry_days: float) ->
         return make_page([out(row) for row in rows], total, page)
 
     @router.get("/{phone_number}", summary="One session")
-    async def get(phone_number: Number, caller: Pairing) -> SessionOut:
+    async def get(phone_number: Number, caller: Shown) -> SessionOut:
         """The session's state and details: poll this after asking for the QR code."""
         return out(await service.get(allowed(caller, phone_number)))
 
     @router.get("/{sender_number}/status", summary="Where a session is")
-    async def status_of(sender_number: Number, caller: Pairing) -> SessionStatusOut:
+    async def status_of(sender_number: Number, caller: Shown) -> SessionStatusOut:
         """`active in memory` while WAHA runs it, `saved in DB` otherwise, `not found` where there is none."""
         number = allowed(caller, sender_number)
         row = await service.find(number)
@@ -124,13 +125,13 @@ def build_router(service: SessionService, access: Access, expiry_days: float) ->
         )
 
     @router.get("/{phone_number}/qr", summary="The current QR code", response_model_exclude_none=True)
-    async def qr(phone_number: Number, caller: Pairing) -> QrOut:
+    async def qr(phone_number: Number, caller: Shown) -> QrOut:
         """The code to scan as a PNG, and when it is replaced; `{"status": "CONNECTED"}` once it was scanned.
 
         Starts the session if it does not run. Never takes longer than some seconds: a session that is still
         starting answers its status without a code; ask again.
         """
-        row, shown = await service.qr(allowed(caller, phone_number))
+        row, shown = await pairing.qr(allowed(caller, phone_number))
         answer = QrOut(status=row.state, reason=row.reason or None)
         if shown is not None:
             answer.qr_code, answer.expires_at = shown.png, as_time(shown.expires_at)

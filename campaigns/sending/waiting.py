@@ -105,7 +105,8 @@ def of_message(
 ) -> Wait | None:
     """What one queued message waits for; None if it goes now.
 
-    `senders` is how many its campaign has. `is_next` tells that none is before it; `number` is the sender that it was dealt to (None: nobody yet).
+    `senders` is how many its campaign has, `is_next` tells that no message is before it, and `number` is the sender
+    that it was dealt to (None: nobody yet).
     """
     halted = next((wait for wait in campaign_waits if wait.reason in (Reason.PAUSED, Reason.SCHEDULED)), None)
     if halted is not None:
