@@ -57,7 +57,7 @@ def configure_logging(settings: LoggingSettings, *, console: bool = True) -> Non
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # a cached one would not hear of a later configuration
     )
     handlers: list[logging.Handler] = []
     if settings.file:
