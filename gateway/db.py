@@ -15,7 +15,7 @@ the same one, however many rows there are: several times cheaper than `executema
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,6 +24,8 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Row, String, Subquery, Table, Text, bindparam, cast, event, func, literal_column, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InternalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -43,6 +45,10 @@ ID = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
 
 class DatabaseError(Exception):
     """The database cannot be used; the message is one line saying why and what to do."""
+
+
+class DatabaseAway(SQLAlchemyError):
+    """The database cannot be reached, or went away in the middle; nothing is wrong with what it was asked."""
 
 
 def table_of(model: type[SQLModel]) -> Table:
@@ -158,22 +164,51 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reading, in a transaction that is rolled back at the end."""
-        async with self.engine.connect() as connection:
+        async with self._connect() as connection:
             yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A connection in a transaction that commits when the block ends without an error."""
-        async with self._writing or nullcontext(), self.engine.connect() as plain:
+        async with self._writing or nullcontext(), self._connect() as plain:
             connection = await plain.execution_options(gateway_write=True)
             async with connection.begin():
                 yield connection
+
+    @asynccontextmanager
+    async def _connect(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with AsyncExitStack() as stack:
+                try:
+                    connection = await stack.enter_async_context(self.engine.connect())
+                except (OSError, PoolTimeout) as error:  # asyncpg passes on what the network says
+                    raise DatabaseAway(str(error)) from error
+                yield connection
+        except DBAPIError as error:
+            if not _went_away(error):
+                raise
+            raise DatabaseAway(str(error.orig)) from error
 
     async def close(self) -> None:
         """Close all connections and give the file back."""
         await self.engine.dispose()
         if self._file_lock is not None:
             self._file_lock.release()
+
+
+_AWAY_STATES = ("08", "53", "57P0")
+"""How SQLSTATE begins where PostgreSQL is gone, full, stopping or starting."""
+_AWAY_ERRORS = ("SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR")
+
+
+def _went_away(error: DBAPIError) -> bool:
+    """Whether it was the database that failed, not the statement."""
+    state = getattr(error.orig, "sqlstate", None)
+    if isinstance(error, InternalError) and state is None:
+        return True  # asyncpg lost its connection between two steps of the protocol
+    name = getattr(error.orig, "sqlite_errorname", None)
+    told = (state or "").startswith(_AWAY_STATES) or (name or "").startswith(_AWAY_ERRORS)
+    return told or error.connection_invalidated
 
 
 async def read_now(connection: AsyncConnection) -> float:

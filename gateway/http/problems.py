@@ -24,7 +24,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketState
 
-from gateway.errors import FieldError, GatewayError
+from gateway.db import DatabaseAway
+from gateway.errors import FieldError, GatewayError, ServiceUnavailable
 from gateway.http.validation import malformed_body, validation_failed
 
 log = structlog.get_logger()
@@ -175,6 +176,12 @@ async def _on_gateway_error(connection: HTTPConnection, exc: Exception) -> Respo
     return _fit(problem_response(exc, connection.headers), connection, exc.error_code)
 
 
+async def _on_database_away(connection: HTTPConnection, exc: Exception) -> Response:
+    log.warning("database_away", path=connection.url.path, error=str(exc))
+    error = ServiceUnavailable("The database does not answer just now; try again, with the same Idempotency-Key.")
+    return _fit(problem_response(error, connection.headers), connection, error.error_code)
+
+
 async def _on_validation_error(connection: HTTPConnection, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError | WebSocketRequestValidationError)
     error = validation_failed(exc)
@@ -234,6 +241,7 @@ class UnexpectedErrors:
 def install_error_handlers(app: FastAPI) -> None:
     """Render every error of this app in the one shape. Call it before any other middleware is added."""
     app.add_exception_handler(GatewayError, _on_gateway_error)
+    app.add_exception_handler(DatabaseAway, _on_database_away)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(WebSocketRequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)

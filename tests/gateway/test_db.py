@@ -9,10 +9,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gateway.clock import Clock
-from gateway.db import Database, DatabaseError, async_url, read_now
+from gateway.db import Database, DatabaseAway, DatabaseError, async_url, read_now
 from tests.harness.databases import sqlite_url
 
 
@@ -135,6 +135,52 @@ async def test_a_postgresql_that_takes_no_connections_is_an_error_that_loops_kno
     await connection.close()
     assert await count(db) == 0
     await db.close()
+
+
+async def test_a_postgresql_that_cannot_be_reached_is_away(tmp_path: Path) -> None:
+    db = Database(f"postgresql://me@/name?host={tmp_path}")
+    with pytest.raises(DatabaseAway):
+        await count(db)
+    await db.close()
+
+
+@pytest.mark.postgres
+async def test_a_postgresql_that_ends_our_connection_in_the_middle_is_away(postgres_url: str) -> None:
+    db, other = Database(postgres_url), Database(postgres_url)
+
+    async def be_cut_off() -> None:
+        async with db.write() as tx, other.write() as killer:
+            pid = (await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+            await killer.execute(text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": pid})
+            await tx.execute(PUT)
+
+    with pytest.raises(DatabaseAway):
+        await be_cut_off()
+    assert await count(db) == 0
+    await db.close()
+    await other.close()
+
+
+async def test_a_sqlite_disk_that_is_full_is_away(tmp_path: Path) -> None:
+    db = Database(sqlite_url(tmp_path))
+
+    async def fill() -> None:
+        async with db.write() as tx:
+            await tx.execute(text("PRAGMA max_page_count = 10"))
+            await tx.execute(text("CREATE TABLE filled AS SELECT zeroblob(1000000)"))
+
+    with pytest.raises(DatabaseAway, match="full"):
+        await fill()
+    await db.close()
+
+
+async def test_a_wrong_statement_is_not_blamed_on_the_database(db: Database) -> None:
+    async def ask() -> None:
+        async with db.read() as connection:
+            await connection.execute(text("SELECT nothing FROM nowhere"))
+
+    with pytest.raises(DBAPIError):
+        await ask()
 
 
 def test_the_lock_file_is_for_its_owner_only(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import structlog
 from fastapi import FastAPI, HTTPException, WebSocket
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from gateway.db import DatabaseAway
 from gateway.errors import FieldError, GatewayError, NotFound, ServiceUnavailable, Unauthorized, ValidationFailed
 from gateway.http.problems import Problem, install_error_handlers
 from tests.http.conftest import ClientOf, OpenWebSocket
@@ -60,6 +61,7 @@ def app() -> FastAPI:
             "fields": ValidationFailed("Bad.", errors=[FieldError("a.b", "Not \ud800 good", "bad")]),
             "limited": RateLimited(),
             "unavailable": ServiceUnavailable("The database is away."),
+            "database": DatabaseAway("connection refused by 192.0.2.1"),
             "unauthorized": Unauthorized(),
             "internal": GatewayError("secret: 1234"),
             "bug": RuntimeError("secret: 1234"),
@@ -110,6 +112,14 @@ async def test_a_bug_is_a_500_that_is_logged_and_tells_nothing(app: FastAPI, cli
     assert "secret" not in answer.text
     assert [(entry["event"], entry["path"]) for entry in logs] == [("unexpected_error", f"/raise/{what}")]
     assert "1234" in str(logs[0]["exc_info"]), "the operator sees the cause"
+
+
+async def test_a_database_that_is_away_is_503_and_no_bug(app: FastAPI, client_of: ClientOf) -> None:
+    with structlog.testing.capture_logs() as logs:
+        answer = await client_of(app).get("/raise/database")
+    assert (answer.status_code, answer.json()["error_code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert "192.0.2.1" not in answer.text
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("database_away", "warning")]
 
 
 async def test_a_bug_after_half_an_answer_cuts_the_connection(app: FastAPI, client_of: ClientOf) -> None:
