@@ -433,7 +433,8 @@ class _Choice:
         ready = self._ready_at(row)
         if not self._gated(offer):
             return ready
-        if offer.in_flight or self.taken[offer.campaign_id] or self._turn_of(offer) != offer.position:
+        in_turn = offer.rotation == Rotation.FASTEST or self._turn_of(offer) == offer.position
+        if offer.in_flight or self.taken[offer.campaign_id] or not in_turn:
             return None
         return goes_at(
             ready,

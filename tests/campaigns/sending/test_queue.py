@@ -96,6 +96,18 @@ async def test_lanes_that_choose_again_do_not_take_what_was_taken_in_the_same_tu
     assert len({claim.message_id for claim in claims}) == len(claims) == 2
 
 
+async def test_with_a_switch_delay_the_fastest_rotation_still_takes_whoever_is_free(open_books: OpenBooks) -> None:
+    books = await open_books(2, message_delay=1.0, switch_delay=4.0)
+    campaign_id = await books.submit(3, rotation="fastest")
+    first = await claim_one(books)
+    await books.settle(first, Result.SENT)
+    await books.rest(1.0)
+    again = await claim_one(books)  # a new sender would have to wait three seconds longer
+    assert again.sender_id == first.sender_id
+    await books.settle(again, Result.SENT)
+    assert campaign_id == again.campaign_id
+
+
 async def test_a_paused_campaign_is_not_claimed_and_a_resumed_one_is(open_books: OpenBooks) -> None:
     books = await open_books()
     campaign_id = await books.submit(1)
