@@ -20,6 +20,7 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 ENV_PREFIX = "GATEWAY_"
@@ -151,6 +152,17 @@ class LoggingSettings(Section):
     format: Literal["json", "text"] = "json"
 
 
+class _Environment(EnvSettingsSource):
+    """The environment; a list or table that is not JSON is told with the name of its variable, not with its value."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError as error:
+            name = next(name for name, given in self.env_vars.items() if given == value)
+            raise SettingsError(f"{name.upper()}: is not valid JSON ({error})") from None
+
+
 class Settings(BaseSettings):
     """All sections; frozen, so nothing changes them behind somebody's back."""
 
@@ -177,7 +189,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment first, then what the file said (given as init values)."""
-        return EnvSettingsSource(settings_cls), init_settings
+        return _Environment(settings_cls), init_settings
 
 
 def load_settings(path: Path | None = None) -> Settings:

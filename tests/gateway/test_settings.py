@@ -80,6 +80,17 @@ def test_a_typo_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch, nam
         load_settings()
 
 
+@pytest.mark.parametrize("name", ["GATEWAY_WAHA__SERVERS", "GATEWAY_WAHA"])
+def test_json_of_the_environment_that_cannot_be_read_is_told_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "[{name: 'waha1', api_key: 'a-long-random-secret'}]")
+    with pytest.raises(SettingsError, match=f"^{name}: is not valid JSON") as error:
+        load_settings()
+    assert "secret" not in str(error.value)
+    assert error.value.__suppress_context__
+
+
 def test_secrets_do_not_show(tmp_path: Path) -> None:
     settings = load_settings(write(tmp_path, "[auth]\nadmin_token = 'a-long-random-secret'\n"))
     assert "a-long-random-secret" not in repr(settings)
