@@ -7,7 +7,6 @@
       Forbidden                         403  FORBIDDEN
       NotFound                          404  RESOURCE_NOT_FOUND
       Conflict                          409  CONFLICT
-        Duplicate                       409  DUPLICATE_RESOURCE
         SessionNotConnected             409  SESSION_NOT_CONNECTED
         WrongState                      409  WRONG_STATE
       PayloadTooLarge                   413  PAYLOAD_TOO_LARGE
@@ -41,7 +40,7 @@ class GatewayError(Exception):
     error_code = "INTERNAL_ERROR"
 
     def __init__(self, detail: str | None = None, *, errors: Sequence[FieldError] = ()) -> None:
-        self.detail = detail or (type(self).__doc__ or "").strip()
+        self.detail = detail or " ".join((type(self).__doc__ or "").split())
         self.errors = list(errors)
         super().__init__(self.detail)
 
@@ -85,12 +84,6 @@ class Conflict(GatewayError):
 
     status_code = 409
     error_code = "CONFLICT"
-
-
-class Duplicate(Conflict):
-    """It exists already."""
-
-    error_code = "DUPLICATE_RESOURCE"
 
 
 class SessionNotConnected(Conflict):

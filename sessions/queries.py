@@ -72,11 +72,6 @@ async def list_sessions(
     return rows.all(), (await connection.execute(total)).scalar_one()
 
 
-async def find_sender(connection: AsyncConnection, number: str) -> AnyRow | None:
-    """The sender of `number`, with or without a session."""
-    return (await connection.execute(select(sender).where(sender.c.number == number))).first()
-
-
 async def ensure_sender(tx: AsyncConnection, number: str, account_id: str, now: float) -> int:
     """The id of the sender of `number`, made if it was not there."""
     values = {"number": number, "account_id": account_id, "created_at": now}

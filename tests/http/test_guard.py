@@ -289,6 +289,7 @@ async def test_open_mode_refuses_a_proxy_and_says_what_to_set(
     answer = await client_of(guarded.app).get("/api", headers={name: "for=192.0.2.1"})
     assert (answer.status_code, error_code(answer)) == (403, "PROXY_NOT_ALLOWED")
     assert "auth.user_access" in answer.json()["detail"]
+    assert "\n" not in answer.json()["detail"]
     sent = await open_websocket(guarded.app, "/ws", {"Host": "localhost", name: "x"})
     assert sent == [{"type": "websocket.close", "code": 1008, "reason": "PROXY_NOT_ALLOWED"}]
     assert guarded.reached == []
