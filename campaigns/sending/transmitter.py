@@ -137,7 +137,7 @@ class Transmitter:
     def _absent(self, claim: Claim, *, tells: bool) -> Outcome:
         """It was not found, and the hold is over; `tells` is whether that proves anything."""
         if not tells:
-            reason = "WAHA cannot tell whether it was sent; send it again or take it as sent"
+            reason = "WAHA cannot tell whether it was sent; it is not sent again by itself"
             return Outcome(Result.UNCONFIRMED, "unconfirmed", reason)
         if claim.attempts >= self._settings.max_attempts:
             return Outcome(Result.FAILED, "gave_up", f"it never left, after {claim.attempts} attempts")
