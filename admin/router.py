@@ -152,7 +152,7 @@ def build_router(parts: AdminParts, access: Access) -> APIRouter:
     async def set_user_delays(
         body: Annotated[UserDelaysIn | None, Body()] = None,
         sender_number: Annotated[str | None, Query(max_length=40, description="Whose, unless the JSON says it")] = None,
-        MESSAGE_DELAY: Annotated[  # noqa: N803 - seed 003's word
+        MESSAGE_DELAY: Annotated[  # noqa: N803 - the word of the API
             float | None,
             Query(ge=0, le=MAX_DELAY_SECONDS, allow_inf_nan=False, description="Seconds, where there is no JSON"),
         ] = None,

@@ -13,7 +13,7 @@ DelayShown = Annotated[
     float,
     PlainSerializer(lambda seconds: int(seconds) if seconds == int(seconds) else seconds, return_type=int | float),
 ]
-"""Seconds; a whole number is shown as one, because that is how seed 003 writes it."""
+"""Seconds; a whole number is shown as one, because that is how the API writes delays."""
 
 
 class DelaysIn(BaseModel):

@@ -1,4 +1,4 @@
-"""The operator's endpoints of seed 003, and the delays of single senders; on SQLite and on PostgreSQL."""
+"""The operator's endpoints, and the delays of single senders; on SQLite and on PostgreSQL."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Pairing and sessions over the API: seed 003's session endpoints and words, and what can go wrong with a phone."""
+"""Pairing and sessions over the API: the session endpoints and their words, and what can go wrong with a phone."""
 
 import io
 from datetime import UTC, datetime
@@ -160,7 +160,7 @@ async def test_a_pairing_that_ran_out_may_be_created_again_and_only_its_new_toke
     await world.call("GET", f"/api/sessions/{ALICE}", headers={"X-Sender-Token": old}, status=401)
 
 
-# --- the words of seed 003
+# --- the words of the API
 
 
 async def test_the_status_route_says_where_a_session_is(world: World) -> None:
