@@ -6,12 +6,14 @@ import re
 import shlex
 import tomllib
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import httpx
 import pytest
 from pydantic import BaseModel, SecretStr
+from starlette.routing import Route
 from typer.models import OptionInfo
 
 from campaigns.sending.models import CAMPAIGN_TRANSITIONS, MESSAGE_TRANSITIONS
@@ -20,10 +22,13 @@ from gateway.app import Gateway, build_gateway, create_app
 from gateway.settings import ENV_PREFIX, Settings, SettingsError, load_settings
 from gateway.simulator.app import create_app as create_simulator
 from gateway.simulator.config import SimulatorConfig
+from gateway.simulator.control import routes as control_routes
+from gateway.simulator.faults import Faults
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "config.toml"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SIMULATOR = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -207,6 +212,21 @@ def test_the_newest_version_of_the_changelog_is_that_of_the_package() -> None:
 def test_links_within_the_project_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_page_of_the_simulator_names_every_route_and_no_other() -> None:
+    routes = {
+        f"{method} {route.path}"
+        for route in control_routes()
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    assert set(re.findall(r"^\| `([A-Z]+ /sim/[^`]+)`", SIMULATOR, re.MULTILINE)) == routes
+
+
+@pytest.mark.parametrize("fault", [field.name for field in fields(Faults)])
+def test_the_page_of_the_simulator_names_the_fault(fault: str) -> None:
+    assert f"`{fault}`" in SIMULATOR
 
 
 def test_the_index_of_decisions_is_complete() -> None:
