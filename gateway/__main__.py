@@ -20,7 +20,7 @@ from gateway.vault import VaultError
 
 app = typer.Typer(
     name="gateway",
-    help="Many WhatsApp numbers over many WAHA servers: paired, kept alive, and sending at the pace you set.",
+    help="Many WhatsApp numbers over many WAHA servers: paired, watched, and sending at the pace you set.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # a fault of ours is a plain traceback, without the values of variables

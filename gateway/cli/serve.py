@@ -18,7 +18,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on; server.host if not said.")] = None,
     port: Annotated[int | None, typer.Option(help="The port; server.port if not said.", min=0, max=65535)] = None,
 ) -> None:
-    """Run the service: the API, the dispatcher and the keeper of sessions. One replica."""
+    """Run the service: the API, the dispatcher and the watch over the sessions. One replica."""
     settings = read_settings(config, host=host, port=port)
     start_logging(settings.logging)
     with database_failures(settings.database.url):
