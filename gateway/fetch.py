@@ -118,10 +118,11 @@ class _Rules:
             raise BadUrl("there are spaces, backslashes or invisible characters in the address")
         try:
             url = URL(text)
-            port = url.port
+            host, port = url.host, url.port
+            (url.raw_host or "").encode("idna")  # as the resolver will
         except ValueError as error:
             raise BadUrl("this is not a web address") from error
-        if url.scheme not in ("http", "https") or not url.host:
+        if url.scheme not in ("http", "https") or not host:
             raise BadUrl("only http:// and https:// addresses are called")
         if url.raw_user is not None or url.raw_password is not None:
             raise BadUrl("an address must not contain a user name or password")

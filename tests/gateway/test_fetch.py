@@ -217,6 +217,7 @@ async def test_any_status_but_200_is_an_error_that_names_it(server: Server, stat
         "http://example.com:x/", "http://exa mple.com/", "http://example.com/\r\nHost: x", "http://example.com\\@x/",
         "http://[::1/", "http://example.com/" + "x" * 2048, "http://exam\u200bple.com/",
         "http://2130706433/", "http://017700000001/", "http://127.1/", "http://127.0.0.01/",
+        "http://" + "x" * 64 + ".example.com/", "http://example..com/", "http://xn--/",
     ],
 )  # fmt: skip
 async def test_what_is_not_a_plain_web_address_is_never_called(url: str) -> None:
