@@ -97,6 +97,9 @@ class StatusReader:
         able = [_view(lane, delays) for lane in lanes if lane.state == SessionState.CONNECTED and lane.up]
         if row.state not in _RUNNING or not able or not pending:
             return None
+        in_turn = row.rotation == Rotation.EVEN or delays.switch > 0
+        if in_turn and not row.failover and len(able) < len(lanes):
+            return None  # the turns of those that have fallen wait for them
         starts_at = max(now, min(view.ready_at for view in able))
         if is_gated(len(able), delays.switch) and row.last_answer_at is not None:
             starts_at = max(starts_at, row.last_answer_at + delays.switch)

@@ -166,6 +166,8 @@ async def test_without_failover_the_others_wait_for_a_sender_that_falls(make_wor
     at = world.sent
     await asyncio.sleep(20.0)
     assert world.sent == at
+    told = await world.gateway.status.of(await world.campaign(campaign_id))
+    assert ([wait["reason"] for wait in told["waiting"]], told["estimated_finish"]) == (["session_not_connected"], None)
     await world.rise(world.senders[1])
     await world.finish(campaign_id)
     assert senders_of(world.ledger.transmissions) == world.senders * 4
