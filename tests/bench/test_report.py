@@ -1,0 +1,38 @@
+"""What a benchmark says of its figures, and when it fails."""
+
+from bench.report import Figure, Goal, Report, Sense, quantile
+
+
+def report(*figures: Figure) -> Report:
+    """A report of these figures."""
+    return Report("dispatch", "some work", figures, "a machine")
+
+
+def test_a_figure_is_held_against_its_goal_in_the_goals_own_sense() -> None:
+    assert Figure("ratio", 0.5, goal=Goal(Sense.AT_LEAST, 0.5)).met
+    assert not Figure("ratio", 0.49, goal=Goal(Sense.AT_LEAST, 0.5)).met
+    assert not Figure("lateness", 21.0, goal=Goal(Sense.AT_MOST, 20)).met
+    assert not Figure("lost", 1, goal=Goal(Sense.EXACTLY, 0)).met
+    assert Figure("rate", 1.0).met
+
+
+def test_one_missed_goal_is_said_in_words_and_fails_the_report() -> None:
+    good, bad = (Figure("lost", lost, goal=Goal(Sense.EXACTLY, 0)) for lost in (0, 3))
+    assert report(good).met
+    missed = report(good, bad)
+    assert not missed.met
+    assert "MISSED (goal = 0)" in missed.as_text()
+    assert missed.as_text().endswith("A GOAL IS MISSED")
+    assert [figure["met"] for figure in missed.as_json()["figures"]] == [True, False]
+
+
+def test_a_goal_that_is_not_checked_is_told_and_fails_nothing() -> None:
+    late = report(Figure("lateness p99", 50.0, "ms", Goal(Sense.AT_MOST, 20, checked=False)))
+    assert late.met
+    assert "MISSED (goal <= 20)" in late.as_text()
+
+
+def test_a_quantile_is_a_value_that_was_measured() -> None:
+    assert quantile([3.0, 1.0, 2.0], 0.5) == 2.0
+    assert quantile([1.0], 0.99) == 1.0
+    assert quantile([], 0.99) == 0.0
