@@ -10,6 +10,7 @@ from gateway.errors import NotFound
 from gateway.http.pages import Page, PageRequest, make_page
 from sessions.models import SessionState
 from sessions.pairing import Pairing
+from sessions.qr_codes import ShownQr
 from sessions.schemas import (
     MeOut,
     QrOut,
@@ -50,6 +51,19 @@ def describe(row: AnyRow, service: SessionService, expiry_days: float) -> dict[s
         "requires_auth": not at_work,
         "created_at": as_time(row.created_at),
     }
+
+
+def qr_out(state: SessionState, reason: str, shown: ShownQr | None) -> QrOut:
+    """The answer with the code that WAHA showed, if any; `state` and `reason` are what we have stored.
+
+    WAHA's news may still be on their way: what shows a code waits for its scan, whatever was stored before. A scan that
+    was heard of meanwhile makes the code worthless.
+    """
+    if shown is None or state in (SessionState.SCANNED, SessionState.CONNECTED):
+        return QrOut(status=state, reason=reason or None)
+    waiting = SessionState.WAITING_FOR_SCAN
+    told = reason if state is waiting and reason else None
+    return QrOut(status=waiting, qr_code=shown.png, expires_at=as_time(shown.expires_at), reason=told)
 
 
 def build_router(service: SessionService, pairing: Pairing, access: Access, expiry_days: float) -> APIRouter:
@@ -132,10 +146,7 @@ def build_router(service: SessionService, pairing: Pairing, access: Access, expi
         starting answers its status without a code; ask again.
         """
         row, shown = await pairing.qr(allowed(caller, phone_number))
-        answer = QrOut(status=row.state, reason=row.reason or None)
-        if shown is not None:
-            answer.qr_code, answer.expires_at = shown.png, as_time(shown.expires_at)
-        return answer
+        return qr_out(SessionState(row.state), row.reason, shown)
 
     @router.get("/{phone_number}/me", summary="The paired account")
     async def me(phone_number: Number, caller: Who) -> MeOut:
