@@ -130,8 +130,9 @@ async def test_a_connected_number_is_not_paired_again(world: World) -> None:
 async def test_a_pairing_that_ran_out_is_told_and_starts_again_when_its_code_is_asked_for(
     make_world: MakeWorld,
 ) -> None:
-    world = await make_world(simulator={"speed": 400.0})
+    world = await make_world()
     await world.show_qr(ALICE)
+    await world.waha.tell("PUT", "/clock", {"speed": 400.0})
     await world.state(ALICE, SessionState.FAILED)
     failed = await world.get(f"/api/sessions/{ALICE}")
     assert failed["reason"] == "the QR codes ran out; ask for a new one"
@@ -149,8 +150,9 @@ async def test_a_pairing_that_ran_out_is_told_and_starts_again_when_its_code_is_
 async def test_a_pairing_that_ran_out_may_be_created_again_and_only_its_new_token_counts(
     make_world: MakeWorld,
 ) -> None:
-    world = await make_world(simulator={"speed": 400.0})
+    world = await make_world()
     old = (await world.show_qr(ALICE))["sender_token"]
+    await world.waha.tell("PUT", "/clock", {"speed": 400.0})
     await world.state(ALICE, SessionState.FAILED)
     await world.waha.tell("PUT", "/clock", {"speed": SPEED})
     new = (await world.show_qr(ALICE))["sender_token"]
