@@ -20,6 +20,7 @@ from campaigns.sending.pacing import Delays
 from campaigns.sending.receipts import Receipts
 from campaigns.sending.recovery import expire_leases
 from campaigns.sending.retention import forget_old
+from campaigns.sending.retry import hold_seconds
 from campaigns.sending.service import CampaignService
 from campaigns.sending.status import StatusReader
 from campaigns.sending.transmitter import Transmitter, TransmitterSettings
@@ -175,7 +176,11 @@ def build_gateway(
         sessions=SessionService(db, fleet, manager, phones, qr_book),
         pairing=Pairing(db, fleet, manager, clock, qr_book),
         campaigns=campaigns,
-        status=StatusReader(db, campaigns),
+        status=StatusReader(
+            db,
+            campaigns,
+            lambda engine: hold_seconds(engine, settings.waha.timeout_seconds, dispatch.hold_seconds),
+        ),
         access=Access(
             db,
             admin_token,

@@ -110,6 +110,8 @@ async def lanes_of(connection: AsyncConnection, campaign_id: str) -> Sequence[An
             sender.c.number,
             lane.c.due_at,
             message.c.uncertain_at,
+            message.c.started_at.label("uncertain_since"),
+            server.c.engine,
             lane.c.last_answer_at,
             lane.c.message_delay,
             lane.c.extra_delay,

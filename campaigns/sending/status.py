@@ -1,6 +1,6 @@
 """Reading campaigns for people: how far, what they wait for, when they will be done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,10 +9,9 @@ from campaigns.sending.lanes import read_delays
 from campaigns.sending.models import CampaignState, MessageState, Priority, Rotation
 from campaigns.sending.pacing import Delays, is_gated, ready_at
 from campaigns.sending.service import CampaignService, campaign_values
-from campaigns.sending.waiting import LaneView, Wait, of_campaign, of_message
+from campaigns.sending.waiting import LaneView, Wait, earliest_start, of_campaign, of_message
 from gateway.db import AnyRow, Database, read_now
 from gateway.errors import NotFound
-from sessions.models import SessionState
 from sessions.schemas import as_time
 
 _RUNNING = (CampaignState.QUEUED, CampaignState.RUNNING)
@@ -49,11 +48,15 @@ def campaign_out(row: Mapping[str, Any], numbers: Sequence[str]) -> dict[str, An
 
 
 class StatusReader:
-    """Answers how a campaign is, and why something in it has not been sent yet."""
+    """Answers how a campaign is, and why something in it has not been sent yet.
 
-    def __init__(self, db: Database, service: CampaignService) -> None:
+    `hold` gives, for an engine, the seconds after which the fate of an uncertain message is known.
+    """
+
+    def __init__(self, db: Database, service: CampaignService, hold: Callable[[str], float]) -> None:
         self._db = db
         self._service = service
+        self._hold = hold
 
     async def page(
         self,
@@ -94,13 +97,13 @@ class StatusReader:
     def _finish_at(self, row: AnyRow, lanes: Sequence[AnyRow], delays: Delays, now: float) -> float | None:
         """When the campaign will be done if all stays as it is; None while nobody can send, or nothing is left."""
         pending = row.n_queued + row.n_sending
-        able = [_view(lane, delays) for lane in lanes if lane.state == SessionState.CONNECTED and lane.up]
-        if row.state not in _RUNNING or not able or not pending:
+        start = earliest_start([self._view(lane, delays) for lane in lanes], now)
+        if row.state not in _RUNNING or start is None or not pending:
             return None
+        starts_at, able = start
         in_turn = row.rotation == Rotation.EVEN or delays.switch > 0
         if in_turn and not row.failover and len(able) < len(lanes):
             return None  # the turns of those that have fallen wait for them
-        starts_at = max(now, min(view.ready_at for view in able))
         if is_gated(len(able), delays.switch) and row.last_answer_at is not None:
             starts_at = max(starts_at, row.last_answer_at + delays.switch)
         own = [view.delay for view in able]
@@ -134,22 +137,22 @@ class StatusReader:
         gate = None
         if is_gated(row.senders, delays.switch) and row.last_answer_at is not None:
             gate = row.last_answer_at + delays.switch
-        views = [_view(lane, delays) for lane in lanes]
+        views = [self._view(lane, delays) for lane in lanes]
         return of_campaign(row.state, views, gate, row.n_queued + row.n_sending, now)
 
-
-def _view(lane: AnyRow, delays: Delays) -> LaneView:
-    delay = delays.message if lane.message_delay is None else lane.message_delay
-    return LaneView(
-        number=lane.number,
-        state=lane.state,
-        server_up=lane.up,
-        delay=delay,
-        ready_at=ready_at(lane.last_answer_at, delay, lane.extra_delay),
-        resting_until=lane.resting_until,
-        uncertain=lane.uncertain_at is not None,
-        resting_code=lane.resting_code,
-    )
+    def _view(self, lane: AnyRow, delays: Delays) -> LaneView:
+        delay = delays.message if lane.message_delay is None else lane.message_delay
+        known_by = lane.uncertain_since + self._hold(lane.engine or "") if lane.uncertain_at is not None else None
+        return LaneView(
+            number=lane.number,
+            state=lane.state,
+            server_up=lane.up,
+            delay=delay,
+            ready_at=ready_at(lane.last_answer_at, delay, lane.extra_delay),
+            resting_until=lane.resting_until,
+            uncertain_until=known_by,
+            resting_code=lane.resting_code,
+        )
 
 
 def _wait_out(wait: Wait) -> dict[str, Any]:
@@ -173,6 +176,9 @@ def _message_out(campaign: AnyRow, row: AnyRow, waits: list[Wait], first: int | 
             number=row.sender_number,
         )
         waiting = _wait_out(wait) if wait is not None else None
+    elif row.state == MessageState.SENDING and row.uncertain_at is not None:
+        reasons = [wait for wait in waits if wait.number == row.sender_number]
+        waiting = _wait_out(reasons[0]) if reasons else None
     times = [row.created_at, row.started_at, row.sent_at, row.delivered_at, row.read_at, row.finished_at]
     return {
         "id": row.id,

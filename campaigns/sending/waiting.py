@@ -38,7 +38,10 @@ SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class LaneView:
-    """One sender of a campaign as the tables show it; times in epoch seconds."""
+    """One sender of a campaign as the tables show it; times in epoch seconds.
+
+    `uncertain_until` is when it is known at the latest what became of its uncertain message; None if it has none.
+    """
 
     number: str
     state: str | None
@@ -46,7 +49,7 @@ class LaneView:
     delay: float
     ready_at: float
     resting_until: float
-    uncertain: bool
+    uncertain_until: float | None
     resting_code: str = ""
 
 
@@ -76,13 +79,28 @@ def of_lane(lane: LaneView, now: float) -> Wait | None:
         return Wait(Reason.SESSION_NOT_CONNECTED, number=lane.number)
     if not lane.server_up:
         return Wait(Reason.SERVER_DOWN, number=lane.number)
-    if lane.uncertain:
-        return Wait(Reason.UNCONFIRMED, number=lane.number)
+    if lane.uncertain_until is not None:
+        return Wait(Reason.UNCONFIRMED, lane.uncertain_until, lane.number)
     if lane.resting_code and lane.resting_until > now:
         return Wait(Reason(lane.resting_code), lane.resting_until, lane.number)
     if lane.ready_at > now:
         return Wait(Reason.MESSAGE_DELAY, lane.ready_at, lane.number)
     return None
+
+
+def earliest_start(lanes: list[LaneView], now: float) -> tuple[float, list[LaneView]] | None:
+    """When the next message may leave, and the lanes that go on then; None while that depends on a person.
+
+    Senders that only rest between two messages go first; without any, the first whose hindrance ends by itself.
+    """
+    waits = [(lane, of_lane(lane, now)) for lane in lanes]
+    free = [lane for lane, wait in waits if wait is None or wait.reason is Reason.MESSAGE_DELAY]
+    if free:
+        return max(now, min(lane.ready_at for lane in free)), free
+    later = [(wait.until, lane) for lane, wait in waits if wait is not None and wait.until is not None]
+    if not later:
+        return None
+    return max(now, min(until for until, _ in later)), [lane for _, lane in later]
 
 
 def of_campaign(state: str, lanes: list[LaneView], gate_at: float | None, pending: int, now: float) -> list[Wait]:
