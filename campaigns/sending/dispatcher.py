@@ -10,6 +10,7 @@ A process that dies instead leaves leases that run out: the lane is then due aga
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -77,6 +78,8 @@ class Dispatcher:
         self._next_look = 0.0
         self._last_turn = 0.0
         self._look_at_fallen = 0.0
+        self._offset: float | None = None
+        self._steady_since = -math.inf
         self._taken_back: list[Callable[[Claim], bool]] = []
         self._loop: asyncio.Task[None] | None = None
         bus.subscribe(WorkAdded, lambda _: self.wake())
@@ -152,7 +155,8 @@ class Dispatcher:
         """One transaction: settle, renew, claim. False if the database refused; nothing is lost by that."""
         outcomes, self._outcomes = self._outcomes, []
         self._taken_back.clear()
-        started = self._last_turn = self._clock.monotonic()
+        before, started = self._last_turn, self._clock.monotonic()
+        self._last_turn = started
         try:
             async with self._db.write() as tx:
                 turn = await take_turn(
@@ -169,6 +173,7 @@ class Dispatcher:
             log.error("turn_failed", error=str(error), outcomes=len(self._outcomes))
             return False
         self._note_renewed(started)
+        self._notice_standstill(turn, started - before)
         if started >= self._look_at_fallen:
             self._look_at_fallen = started + self._settings.poll_seconds
         for claim in turn.claims:
@@ -176,6 +181,15 @@ class Dispatcher:
         self._next_look = turn.monotonic + turn.next_due_at - turn.now - self._settings.horizon_seconds
         self._report(turn)
         return True
+
+    def _notice_standstill(self, turn: Turn, since_last_turn: float) -> None:
+        """The machine has slept, or its time was set: WAHA may have slept too, and carry out only now what it had."""
+        offset = turn.now - turn.monotonic
+        jump = 0.0 if self._offset is None else abs(offset - self._offset)
+        if self._offset is not None and max(jump, since_last_turn) > self._settings.lease_seconds:
+            log.warning("stood_still", seconds=round(max(jump, since_last_turn), 1))
+            self._steady_since = turn.monotonic
+        self._offset = offset
 
     def _report(self, turn: Turn) -> None:
         for claim in turn.lost:
@@ -211,7 +225,7 @@ class Dispatcher:
             lease_until=started + self._settings.lease_seconds,
             renewed_at=started,
             born_at=started,
-            age_seconds=max(claim.fire_at, turn.now) - claim.started_at,
+            age_seconds=min(max(claim.fire_at, turn.now) - claim.started_at, turn.monotonic - self._steady_since),
         )
         self._flights[claim.sender_id] = flight
         halted = claim.task is Task.SEND and any(chosen(claim) for chosen in self._taken_back)

@@ -114,14 +114,18 @@ def virtual_loop() -> VirtualLoop:
 
 
 class VirtualClock(Clock):
-    """The gateway's clock on a virtual loop; its timers are the loop's own."""
+    """The gateway's clock on a virtual loop; its timers are the loop's own.
+
+    `ahead` are seconds by which the time of day has jumped, as after a sleep of the machine.
+    """
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
+        self.ahead = 0.0
 
     def now(self) -> float:
         """Wall-clock time in epoch seconds; also called from SQLite's thread."""
-        return EPOCH + self._loop.time()
+        return EPOCH + self._loop.time() + self.ahead
 
     def monotonic(self) -> float:
         """The loop's time."""

@@ -205,3 +205,19 @@ async def test_receipts_arrive_in_any_order_and_more_than_once(make_world: MakeW
     assert {row.state for row in rows} == {"read"}
     assert {row.ack for row in rows} == {3}
     await world.check_counters()
+
+
+async def test_after_a_sleep_of_the_machine_absence_is_no_proof_until_the_hold_is_over_again(
+    make_world: MakeWorld, database_url: str
+) -> None:
+    """WAHA slept too: what it had taken goes out after both are awake, long after the hold by the time of day."""
+    world = await make_world(1, message_delay=0.5, hold_seconds=30, timeout_seconds=25)
+    world.hears = False
+    world.faults(next=["none", "hang_then_deliver", "cut_before"], hang_seconds=20.0)
+    campaign_id = await world.submit(3)
+    await world.until_sent(1)
+    await asyncio.sleep(2.0)
+    world.clock.ahead += 3600.0
+    assert (await world.finish(campaign_id)).state == "completed"
+    await asyncio.sleep(60.0)  # what WAHA still had would be out by now
+    assert_once(world, 3, 0.5)
