@@ -7,30 +7,23 @@ and begin IMMEDIATE; on PostgreSQL row locks do the same work. Nobody holds a tr
 Times in tables are epoch seconds as doubles, the same on both databases. `gateway_now()` in SQL is the only
 clock that rows obey: on SQLite it is this process's clock (one process owns the file), on PostgreSQL it is the
 server's, so that replicas need not agree on the time.
-
-What changes many rows at once takes them as one JSON parameter (`json_rows`), so that it is one statement, always
-the same one, however many rows there are: several times cheaper than `executemany` on either database.
 """
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import orjson
 from filelock import FileLock, Timeout
-from sqlalchemy import Row, String, Subquery, Table, Text, bindparam, cast, event, func, literal_column, select
+from sqlalchemy import Row, String, Table, event, func, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InternalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
 from gateway.clock import Clock
@@ -68,58 +61,6 @@ def async_url(url: str) -> str:
     if backend not in drivers:
         raise DatabaseError(f"database.url: {backend} is not supported; use sqlite:/// or postgresql://")
     return parsed.set(drivername=drivers[backend]).render_as_string(hide_password=False)
-
-
-# --- many rows in one parameter ---------------------------------------------------------------------------------------
-
-
-class _JsonElements(FunctionElement[Any]):
-    """The elements of a JSON array, one a row."""
-
-    inherit_cache = True
-
-
-class _JsonCell(FunctionElement[Any]):
-    """The element of a JSON array at a position."""
-
-    inherit_cache = True
-
-
-@compiles(_JsonElements, "sqlite")
-def _(element: _JsonElements, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"json_each({compiler.process(element.clauses, **kw)})"
-
-
-@compiles(_JsonElements, "postgresql")
-def _(element: _JsonElements, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"json_array_elements(CAST({compiler.process(element.clauses, **kw)} AS JSON))"
-
-
-@compiles(_JsonCell, "sqlite")
-def _(element: _JsonCell, compiler: SQLCompiler, **kw: Any) -> str:
-    array, position = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"json_extract({array}, '$[{position}]')"
-
-
-@compiles(_JsonCell, "postgresql")
-def _(element: _JsonCell, compiler: SQLCompiler, **kw: Any) -> str:
-    array, position = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"({array} ->> {position})"
-
-
-def json_rows(parameter: str, **columns: TypeEngine[Any]) -> Subquery:
-    """Rows that a statement is given as one `parameter`: see `as_json_rows`. `columns` are their names and types."""
-    elements = _JsonElements(bindparam(parameter, type_=Text())).table_valued("value")
-    cells = (
-        cast(_JsonCell(elements.c.value, literal_column(str(position))), kind).label(name)
-        for position, (name, kind) in enumerate(columns.items())
-    )
-    return select(*cells).subquery(parameter)
-
-
-def as_json_rows(rows: Iterable[Sequence[Any]]) -> str:
-    """What to give for the parameter of `json_rows`: each row's values in the order of its columns."""
-    return _dumps(list(rows))
 
 
 class Database:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from campaigns.sending.media import media_kind
 from campaigns.sending.outcomes import Claim, Outcome, Result, Task
 from campaigns.sending.retry import decide, hold_seconds, next_look
-from campaigns.sending.tables import media
+from campaigns.sending.tables import media, session
 from gateway.clock import Clock
 from gateway.db import Database
 from gateway.waha.client import WahaClient
@@ -18,6 +18,7 @@ from gateway.waha.errors import LookupUnavailable, WahaError, WahaUnreachable
 from gateway.waha.ids import make_chat_id
 from gateway.waha.schemas import FoundMessage, SentMessage
 from sessions.fleet import Fleet
+from sessions.models import SessionState
 
 log = structlog.get_logger()
 
@@ -132,7 +133,17 @@ class Transmitter:
             return _found(found)
         if age_seconds < hold:
             return Outcome(Result.ASK_AGAIN, "uncertain", "WAHA has not shown it yet", wait)
+        if tells and not await self._is_paired_as(claim):
+            reason = "its session has changed while it was looked up"
+            return Outcome(Result.ASK_AGAIN, "uncertain", reason, max(wait, 1.0))
         return self._absent(claim, tells=tells)
+
+    async def _is_paired_as(self, claim: Claim) -> bool:
+        """Whether the session is still the one that was claimed: WAHA may have waited for a new one to answer."""
+        async with self._db.read() as connection:
+            query = select(session.c.state, session.c.paired_at).where(session.c.sender_id == claim.sender_id)
+            row = (await connection.execute(query)).first()
+        return row is not None and row.state == SessionState.CONNECTED and row.paired_at == claim.paired_at
 
     def _absent(self, claim: Claim, *, tells: bool) -> Outcome:
         """It was not found, and the hold is over; `tells` is whether that proves anything."""
