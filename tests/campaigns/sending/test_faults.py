@@ -5,8 +5,10 @@ import itertools
 import random
 
 import pytest
+from sqlalchemy import update
 
 from campaigns.sending import transmitter
+from campaigns.sending.tables import session
 from gateway.simulator.faults import parse_faults
 from gateway.waha.client import WahaClient
 from gateway.waha.schemas import FoundMessage, MessageAckEvent
@@ -221,3 +223,23 @@ async def test_after_a_sleep_of_the_machine_absence_is_no_proof_until_the_hold_i
     assert (await world.finish(campaign_id)).state == "completed"
     await asyncio.sleep(60.0)  # what WAHA still had would be out by now
     assert_once(world, 3, 0.5)
+
+
+async def test_a_phone_that_is_paired_anew_while_its_message_is_looked_up_proves_nothing(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """WAHA answers a look-up only when the session works again, and then from an empty store."""
+    world = await make_world(1, message_delay=0.5, hold_seconds=3, timeout_seconds=1)
+    world.hears = False
+
+    async def pair_anew(*_: object) -> None:
+        if world.clock.now() > world.ledger.transmissions[0].time + 2.5:
+            async with world.gateway.db.write() as tx:
+                await tx.execute(update(session).values(paired_at=world.clock.now()))
+
+    monkeypatch.setattr(WahaClient, "find_message", pair_anew)
+    world.faults(next=["cut_after"])
+    campaign_id = await world.submit(2)
+    await world.finish(campaign_id)
+    assert await world.states(campaign_id) == ["unconfirmed", "sent"]
+    assert_once(world, 2, 0.5)
