@@ -1,6 +1,7 @@
 """What an engine is: how long it takes, what its answers look like, and how it fails."""
 
 import random
+from abc import ABC, abstractmethod
 from typing import Any
 
 from gateway.simulator.config import EngineName
@@ -9,7 +10,7 @@ from gateway.simulator.ids import make_lid, make_message_id
 from gateway.simulator.messages import ACK_NAMES, Message
 
 
-class Engine:
+class Engine(ABC):
     """What the engines have in common; a subclass states where it differs.
 
     `serial_sends`: one send at a time per session, the others queue. `honours_ids`: a send's `id` is used.
@@ -37,29 +38,29 @@ class Engine:
         """A message id as this engine makes it."""
         return make_message_id(rng)
 
+    @abstractmethod
     def send_answer(self, message: Message) -> JsonObject:
         """The body of a send's 201."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refusal(self, chat_id: str) -> EngineFault | None:
         """What a send to an id that is not on WhatsApp throws; None: it answers 201 and acks -1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restricted(self) -> EngineFault | None:
         """What a send throws whose sender may not write to new contacts now; None: 201, then ack -1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def timed_out(self) -> EngineFault:
         """What a send throws that waited for WhatsApp's word in vain."""
-        raise NotImplementedError
 
+    @abstractmethod
     def socket_closed(self) -> EngineFault:
         """What a send throws whose session lost its connection meanwhile."""
-        raise NotImplementedError
 
+    @abstractmethod
     def server_error(self) -> EngineFault:
         """What a send throws that failed somewhere."""
-        raise NotImplementedError
 
     def raw(self, message: Message) -> JsonObject:
         """The message as the engine's own library has it, the `_data` of answers and events."""

@@ -1,6 +1,5 @@
 """The dispatcher in front of a simulated WAHA: pace, turns, stops and restarts, judged by WAHA's ledger."""
 
-import asyncio
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -86,7 +85,7 @@ async def test_a_shorter_delay_is_felt_within_a_second_by_a_lane_that_waits(make
     world = await make_world(1, message_delay=3600.0)
     await world.submit(2)
     await world.until_sent(1)
-    await asyncio.sleep(5.0)
+    await world.clock.sleep(5.0)
     await world.gateway.delays.set(0.5, None)
     await world.until_sent(2, within=1.0)
 
@@ -98,7 +97,7 @@ async def test_a_longer_delay_is_felt_by_a_lane_that_waits_even_if_it_is_armed(
     world = await make_world(1, message_delay=4.0)
     await world.submit(2)
     await world.until_sent(1)
-    await asyncio.sleep(wait)
+    await world.clock.sleep(wait)
     await world.gateway.delays.set(8.0, None)
     await world.until_sent(2)
     assert gaps(world.ledger, world.senders[0]) == pytest.approx([8.0], abs=ROUNDING)
@@ -162,9 +161,9 @@ async def test_without_failover_the_others_wait_for_a_sender_that_falls(make_wor
     campaign_id = await world.submit(8, failover=False)
     await world.until_sent(3)
     await world.fall(world.senders[1])
-    await asyncio.sleep(2.0)
+    await world.clock.sleep(2.0)
     at = world.sent
-    await asyncio.sleep(20.0)
+    await world.clock.sleep(20.0)
     assert world.sent == at
     told = await world.gateway.status.of(await world.campaign(campaign_id))
     assert ([wait["reason"] for wait in told["waiting"]], told["estimated_finish"]) == (["session_not_connected"], None)
@@ -178,7 +177,7 @@ async def test_a_campaign_whose_senders_are_all_down_waits_and_goes_on_by_itself
     for sender in world.senders:
         await world.fall(sender)
     campaign_id = await world.submit(4, queue_if_offline=True)
-    await asyncio.sleep(10.0)
+    await world.clock.sleep(10.0)
     assert world.sent == 0
     told = await world.gateway.status.of(await world.campaign(campaign_id))
     assert [wait["reason"] for wait in told["waiting"]] == ["session_not_connected"] * 2
@@ -192,7 +191,7 @@ async def test_a_session_that_fell_unnoticed_costs_no_attempt(make_world: MakeWo
     campaign_id = await world.submit(3)
     await world.until_sent(1)
     await world.waha.lifecycle.running[world.senders[0]].force(Status.FAILED)
-    await asyncio.sleep(30.0)
+    await world.clock.sleep(30.0)
     await world.rise(world.senders[0])
     await world.finish(campaign_id)
     assert {row.attempts for row in await world.messages(campaign_id)} == {1}
@@ -203,7 +202,7 @@ async def test_waha_down_at_submit_is_waited_for_and_status_says_why(make_world:
     world = await make_world(1, message_delay=0.1)
     world.faults(down=True)
     campaign_id = await world.submit(3)
-    await asyncio.sleep(5.0)
+    await world.clock.sleep(5.0)
     told = await world.gateway.status.of(await world.campaign(campaign_id))
     assert [wait["reason"] for wait in told["waiting"]] == ["server_down"]
     world.faults()
@@ -258,7 +257,7 @@ async def test_nothing_starts_after_the_answer_to_pause_until_it_is_resumed(make
     await world.until_sent(3)
     await world.gateway.campaigns.pause(campaign_id, None)
     answered_at = world.clock.now()
-    await asyncio.sleep(10.0)
+    await world.clock.sleep(10.0)
     assert [one for one in world.ledger.transmissions if one.received_at > answered_at] == []
     await world.gateway.campaigns.resume(campaign_id, None)
     assert (await world.finish(campaign_id)).state == "completed"
@@ -273,10 +272,10 @@ async def test_nothing_starts_after_the_answer_to_cancel(
     world = await make_world(2, message_delay=0.4)
     campaign_id = await world.submit(8)
     await world.until_sent(2)
-    await asyncio.sleep(moment)
+    await world.clock.sleep(moment)
     await world.gateway.campaigns.cancel(campaign_id, None)
     answered_at = world.clock.now()
-    await asyncio.sleep(5.0)
+    await world.clock.sleep(5.0)
     assert [one for one in world.ledger.transmissions if one.received_at > answered_at] == []
     states = await world.states(campaign_id)
     assert states.count("cancelled") == 8 - world.sent
@@ -290,7 +289,7 @@ async def test_a_stop_settles_what_is_in_flight_and_a_start_goes_on(make_world: 
     world = await make_world(3, message_delay=1.0, sender_switch_delay=0.4, waha={"latency_seconds": 2.0})
     campaign_id = await world.submit(9)
     await world.until_sent(3)
-    await asyncio.sleep(0.5)
+    await world.clock.sleep(0.5)
     await world.stop()
     await world.start()
     states = await world.states(campaign_id)
@@ -308,7 +307,7 @@ async def test_a_killed_gateway_loses_nothing_and_sends_nothing_twice(
     world = await make_world(2, message_delay=1.0, hold_seconds=3, waha={"latency_seconds": 0.3})
     campaign_id = await world.submit(6)
     await world.until_sent(2)
-    await asyncio.sleep(moment)
+    await world.clock.sleep(moment)
     await world.kill()
     await world.start()
     assert (await world.finish(campaign_id)).state == "completed"
@@ -321,7 +320,7 @@ async def test_a_campaign_survives_being_killed_again_and_again(make_world: Make
     world = await make_world(2, message_delay=0.3, sender_switch_delay=0.2, hold_seconds=2)
     campaign_id = await world.submit(12)
     for moment in (0.1, 0.25, 0.65, 0.0):
-        await asyncio.sleep(moment)
+        await world.clock.sleep(moment)
         await world.kill()
         await world.start()
     assert (await world.finish(campaign_id)).state == "completed"
@@ -342,7 +341,7 @@ async def test_a_stop_lets_nothing_new_leave_whatever_is_being_claimed(
 
     monkeypatch.setattr(campaigns.sending.dispatcher, "take_turn", claim_while_stopping)
     campaign_id = await world.submit(3)
-    await asyncio.sleep(1.0)
+    await world.clock.sleep(1.0)
     await world.stop()
     assert world.sent == 0
     monkeypatch.undo()
@@ -401,7 +400,7 @@ async def test_the_lanes_of_a_dead_replica_go_on_when_its_lease_is_over(
     world = await make_world(3, url=postgres_url, message_delay=0.5, hold_seconds=2)
     campaign_id = await world.submit(15)
     await world.until_sent(3)
-    await asyncio.sleep(0.52)
+    await world.clock.sleep(0.52)
     await world.kill()
     killed_at = world.clock.now()
     await world.start()

@@ -1,6 +1,5 @@
 """What WAHA and the network can do to a send: nothing is lost, nothing goes out twice, and the pace holds."""
 
-import asyncio
 import itertools
 import random
 
@@ -74,7 +73,7 @@ async def test_without_the_hold_a_late_delivery_goes_out_twice(
     world.faults(next=[fault], hang_seconds=10.0)
     campaign_id = await world.submit(3)
     await world.finish(campaign_id)
-    await asyncio.sleep(20.0)
+    await world.clock.sleep(20.0)
     assert bool(duplicated(world.ledger)) is (fault == "hang_then_deliver")
 
 
@@ -146,7 +145,7 @@ async def test_webjs_receipts_find_their_message_by_the_id_that_the_engine_gave(
     world = await make_world(1, message_delay=0.2, waha={"engine": "WEBJS"})
     campaign_id = await world.submit(2)
     await world.finish(campaign_id)
-    await asyncio.sleep(15.0)
+    await world.clock.sleep(15.0)
     assert await world.states(campaign_id) == ["read", "read"]
 
 
@@ -155,7 +154,7 @@ async def test_noweb_tells_of_a_refusal_by_a_receipt_and_the_message_has_failed(
     world.waha.numbers.unregistered = {recipient_numbers(1)[0]}
     campaign_id = await world.submit(2)
     await world.finish(campaign_id)
-    await asyncio.sleep(15.0)
+    await world.clock.sleep(15.0)
     rows = await world.messages(campaign_id)
     assert [(row.state, row.error_code) for row in rows] == [("failed", "refused_by_whatsapp"), ("read", None)]
     await world.check_counters()
@@ -201,8 +200,8 @@ async def test_receipts_arrive_in_any_order_and_more_than_once(make_world: MakeW
         event = MessageAckEvent("e", world.senders[0], wa_id, None, ack, from_me=True, timestamp=None)
         world.gateway.receipts.note(event)
         if rng.random() < 0.3:
-            await asyncio.sleep(0.01)
-    await asyncio.sleep(1.0)
+            await world.clock.sleep(0.01)
+    await world.clock.sleep(1.0)
     rows = await world.messages(campaign_id)
     assert {row.state for row in rows} == {"read"}
     assert {row.ack for row in rows} == {3}
@@ -218,10 +217,10 @@ async def test_after_a_sleep_of_the_machine_absence_is_no_proof_until_the_hold_i
     world.faults(next=["none", "hang_then_deliver", "cut_before"], hang_seconds=20.0)
     campaign_id = await world.submit(3)
     await world.until_sent(1)
-    await asyncio.sleep(2.0)
+    await world.clock.sleep(2.0)
     world.clock.ahead += 3600.0
     assert (await world.finish(campaign_id)).state == "completed"
-    await asyncio.sleep(60.0)  # what WAHA still had would be out by now
+    await world.clock.sleep(60.0)  # what WAHA still had would be out by now
     assert_once(world, 3, 0.5)
 
 
