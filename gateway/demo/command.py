@@ -64,9 +64,9 @@ def _play(plan: Plan, show: Show, *, stay: bool) -> bool:
     except KeyboardInterrupt:
         interrupted = True
         raise
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as cancelled:
         interrupted = True
-        raise typer.Exit(128 + signal.SIGTERM) from None
+        raise typer.Exit(128 + (cancelled.args[0] if cancelled.args else signal.SIGTERM)) from None
     finally:
         if passed or interrupted:
             shutil.rmtree(folder, ignore_errors=True)
@@ -93,7 +93,8 @@ async def _run(plan: Plan, folder: Path, show: Show, *, stay: bool) -> bool:
     task = asyncio.current_task()
     assert task is not None
     with contextlib.suppress(NotImplementedError):  # Windows knows no such handlers
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for sign in (signal.SIGINT, signal.SIGTERM):  # also where a shell in the background has switched Ctrl-C off
+            asyncio.get_running_loop().add_signal_handler(sign, task.cancel, sign)
     async with open_stage(folder, plan.pace) as stage:
         token = stage.admin_token_file.read_text(encoding="utf-8")
         async with Api(stage.gateway_url, {"X-Admin-Token": token}) as gateway, Api(stage.simulator_url) as simulator:
