@@ -1,26 +1,22 @@
 """`/sim/`: what only a simulator can be told and asked. No key, and alive while the server is dead."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.simulator.errors import JsonObject, session_not_found, unprocessable
+from gateway.simulator.control_input import checked, field, number, running, working
+from gateway.simulator.errors import unprocessable
 from gateway.simulator.faults import parse_faults
 from gateway.simulator.http import Json, read_json, waha
-from gateway.simulator.session import RunningSession, Status
-
-A = TypeVar("A")
-R = TypeVar("R")
+from gateway.simulator.session import Status
 
 
 async def ledger(request: Request) -> Response:
     """Every transmission after `since`, and every send that did not reach WhatsApp, with times in seconds."""
     book = waha(request).ledger
-    since = _number(request.query_params.get("since", "0"), "since")
+    since = number(request.query_params.get("since", "0"), "since")
     transmissions = [dataclasses.asdict(one) for one in book.since(int(since))]
     refusals = [dataclasses.asdict(one) for one in book.refusals]
     return Json({"transmissions": transmissions, "refusals": refusals})
@@ -34,8 +30,8 @@ async def clear_ledger(request: Request) -> Response:
 
 async def scan(request: Request) -> Response:
     """A phone scans the QR that a session shows; 422 when it shows none."""
-    session = _running(request)
-    phone = await _field(request, "phone")
+    session = running(request)
+    phone = await field(request, "phone")
     if not phone.isdigit():
         raise unprocessable("phone must be digits with the country code, such as 447700900123")
     if not session.scan(phone):
@@ -45,7 +41,7 @@ async def scan(request: Request) -> Response:
 
 async def phone_logout(request: Request) -> Response:
     """The phone removes this linked device."""
-    session = _running(request)
+    session = running(request)
     await session.logged_out_by_phone()
     return Json({"name": session.name, "status": session.status.value})
 
@@ -53,8 +49,8 @@ async def phone_logout(request: Request) -> Response:
 async def force_status(request: Request) -> Response:
     """Put a running session into a status, whatever it was doing."""
     server = waha(request)
-    session = _running(request)
-    wanted = await _field(request, "status")
+    session = running(request)
+    wanted = await field(request, "status")
     if wanted not in [status.value for status in Status]:
         raise unprocessable(f"status must be one of {', '.join(Status)}")
     status = Status(wanted)
@@ -69,15 +65,15 @@ async def force_status(request: Request) -> Response:
 
 async def incoming(request: Request) -> Response:
     """Somebody writes to the session: `from` (digits or a chat id) and `text`."""
-    session = _working(request)
-    message = waha(request).incoming(session, await _field(request, "from"), await _field(request, "text"))
+    session = working(request)
+    message = waha(request).incoming(session, await field(request, "from"), await field(request, "text"))
     return Json({"id": message.id, "chat_id": message.chat_id})
 
 
 async def phone_message(request: Request) -> Response:
     """The session's owner writes on the phone itself: `to` and `text`."""
-    session = _working(request)
-    message = waha(request).from_phone(session, await _field(request, "to"), await _field(request, "text"))
+    session = working(request)
+    message = waha(request).from_phone(session, await field(request, "to"), await field(request, "text"))
     return Json({"id": message.id, "chat_id": message.chat_id})
 
 
@@ -92,7 +88,7 @@ async def put_faults(request: Request) -> Response:
     """Put these faults in force, those not named go back to none; `session` limits them to its sends."""
     sender = waha(request).sender
     session = request.query_params.get("session")
-    faults = _checked(parse_faults, await read_json(request))
+    faults = checked(parse_faults, await read_json(request))
     if session is None:
         sender.faults = faults
     else:
@@ -125,8 +121,8 @@ async def put_clock(request: Request) -> Response:
     """Change how fast simulated time passes."""
     clock = waha(request).clock
     body = await read_json(request)
-    speed = _number(body.get("speed"), "speed")
-    _checked(clock.set_speed, speed)
+    speed = number(body.get("speed"), "speed")
+    checked(clock.set_speed, speed)
     return Json({"speed": clock.speed})
 
 
@@ -147,7 +143,7 @@ async def put_receipts(request: Request) -> Response:
 async def acknowledge(request: Request) -> Response:
     """A receipt for one message: `chat_id`, `id`, `ack` from -1 to 4."""
     server = waha(request)
-    session = _running(request)
+    session = running(request)
     body = await read_json(request)
     message = session.stored.store.find(str(body.get("chat_id")), str(body.get("id")))
     ack = body.get("ack")
@@ -162,50 +158,11 @@ async def restart(request: Request) -> Response:
     server = waha(request)
     body = await read_json(request)
     await server.restart(
-        down_seconds=_number(body.get("down_seconds", 0), "down_seconds"),
-        start_delay_seconds=_number(body.get("start_delay_seconds", 0), "start_delay_seconds"),
+        down_seconds=number(body.get("down_seconds", 0), "down_seconds"),
+        start_delay_seconds=number(body.get("start_delay_seconds", 0), "start_delay_seconds"),
         keep=server.connections.find(request.scope),
     )
     return Json({"boot": server.boot})
-
-
-def _running(request: Request) -> RunningSession:
-    session = waha(request).lifecycle.running.get(request.path_params["session"])
-    if session is None:
-        raise session_not_found()
-    return session
-
-
-def _working(request: Request) -> RunningSession:
-    session = _running(request)
-    if session.status is not Status.WORKING:
-        raise unprocessable(f"the session is not WORKING, its status is {session.status}")
-    return session
-
-
-async def _field(request: Request, name: str) -> str:
-    body: JsonObject = await read_json(request)
-    value = body.get(name)
-    if not isinstance(value, str) or not value:
-        raise unprocessable(f"{name} is missing or not a string")
-    return value
-
-
-def _number(value: Any, name: str) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise unprocessable(f"{name} must be a number") from None
-    if not 0 <= number < float("inf"):
-        raise unprocessable(f"{name} must be 0 or more")
-    return number
-
-
-def _checked(call: Callable[[A], R], value: A) -> R:
-    try:
-        return call(value)
-    except ValueError as error:
-        raise unprocessable(str(error)) from error
 
 
 def routes() -> list[BaseRoute]:
