@@ -39,10 +39,10 @@ from gateway.http.strict_json import StrictJson
 from gateway.ids import make_id
 from gateway.settings import Settings, SettingsError
 from gateway.vault import Vault, read_or_create_admin_token
-from sessions.fleet import Fleet, TransportFactory
 from sessions.manager import SessionManager
-from sessions.pairing import Pairing
-from sessions.qr_codes import QrBook
+from sessions.pairing.qr_codes import QrBook
+from sessions.pairing.service import Pairing
+from sessions.servers.fleet import Fleet, TransportFactory
 from sessions.service import SessionService
 
 log = structlog.get_logger()

@@ -10,12 +10,13 @@ from sqlalchemy import Connection, MetaData
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
+import campaigns.audience.models
 import campaigns.sending.models
 import gateway.auth.models
 import sessions.models
 from gateway.db import Database, DatabaseError
 
-_TABLES = (campaigns.sending.models, gateway.auth.models, sessions.models)
+_TABLES = (campaigns.audience.models, campaigns.sending.models, gateway.auth.models, sessions.models)
 
 
 def metadata() -> MetaData:

@@ -8,7 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from phonenumbers import SUPPORTED_REGIONS
 from pydantic import (
@@ -19,6 +19,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -82,8 +83,11 @@ class WahaServerSettings(Section):
 
 
 class WahaSettings(Section):
-    """How we talk to WAHA."""
+    """How we talk to WAHA, and how it tells us what happens."""
 
+    events: Literal["websocket", "webhook"] = "websocket"
+    webhook_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/]+(/\S*)?)?$", strip_whitespace=True)] = ""
+    webhook_secret: SecretStr = SecretStr("")
     timeout_seconds: float = Field(default=150, gt=0, le=3600, allow_inf_nan=False)
     sweep_seconds: float = Field(default=10, gt=0, le=3600, allow_inf_nan=False)
     servers: list[WahaServerSettings] = []
@@ -96,11 +100,32 @@ class WahaSettings(Section):
             raise ValueError("two servers have the same name")
         return servers
 
+    @field_validator("webhook_secret")
+    @classmethod
+    def _refuse_short_secrets(cls, secret: SecretStr) -> SecretStr:
+        if 0 < len(secret.get_secret_value()) < 16:
+            raise ValueError("is too easy to guess: use at least 16 random characters")
+        return secret
+
+    @model_validator(mode="after")
+    def _need_what_webhooks_need(self) -> Self:
+        if self.events == "webhook" and not (self.webhook_url and self.webhook_secret.get_secret_value()):
+            raise ValueError('events = "webhook" needs webhook_url and webhook_secret')
+        return self
+
 
 class SessionsSettings(Section):
-    """How long a session lives without activity."""
+    """How long a session lives without activity, and when it is pinged and warned about."""
 
+    keepalive_days: float = Field(default=12, gt=0, le=365)
     expiry_days: float = Field(default=14, gt=0, le=365)
+    warn_days: float = Field(default=2, ge=0, le=365)
+
+    @model_validator(mode="after")
+    def _refuse_a_ping_after_the_end(self) -> Self:
+        if self.keepalive_days >= self.expiry_days:
+            raise ValueError("keepalive_days must be less than expiry_days")
+        return self
 
 
 class DispatchSettings(Section):
@@ -112,6 +137,7 @@ class DispatchSettings(Section):
     max_attempts: int = Field(default=5, ge=1, le=100)
     hold_seconds: Seconds = 0
     lease_seconds: float = Field(default=5, ge=0.5, le=300)
+    check_numbers: Literal["off", "brazil", "all"] = "brazil"
 
 
 class PhoneSettings(Section):

@@ -14,7 +14,7 @@ from gateway.waha.errors import (
     WahaUnreachable,
 )
 from gateway.waha.schemas import SessionInfo, WahaStatus
-from sessions.fleet import Fleet
+from sessions.servers.fleet import Fleet
 
 
 def client_of(fleet: Fleet, row: AnyRow) -> WahaClient:

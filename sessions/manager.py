@@ -30,9 +30,9 @@ from gateway.waha.schemas import (
     WahaStatus,
 )
 from sessions import queries
-from sessions.fleet import Fleet, Member
 from sessions.models import SessionState
-from sessions.qr_codes import PAIRING_SECONDS, QrBook
+from sessions.pairing.qr_codes import PAIRING_SECONDS, QrBook
+from sessions.servers.fleet import Fleet, Member
 from sessions.states import same_number, state_of
 
 log = structlog.get_logger()

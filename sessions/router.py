@@ -9,8 +9,8 @@ from gateway.db import AnyRow
 from gateway.errors import NotFound
 from gateway.http.pages import Page, PageRequest, make_page
 from sessions.models import SessionState
-from sessions.pairing import Pairing
-from sessions.qr_codes import ShownQr
+from sessions.pairing.qr_codes import ShownQr
+from sessions.pairing.service import Pairing
 from sessions.schemas import (
     MeOut,
     QrOut,

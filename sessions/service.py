@@ -9,10 +9,10 @@ from gateway.errors import NotFound, SessionNotConnected
 from gateway.waha.errors import SessionNotFound, SessionNotWorking, WahaError
 from gateway.waha.ids import parse_chat_id
 from sessions import lifecycle, queries
-from sessions.fleet import Fleet
 from sessions.manager import SessionManager
 from sessions.models import SessionState
-from sessions.qr_codes import QrBook
+from sessions.pairing.qr_codes import QrBook
+from sessions.servers.fleet import Fleet
 
 
 class SessionService:

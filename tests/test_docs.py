@@ -86,13 +86,19 @@ ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "auth.allow_open_on_network": ("true", True),
     "waha.timeout_seconds": ("200", 200.0),
     "waha.sweep_seconds": ("2.5", 2.5),
+    "waha.events": ("webhook", "webhook"),
+    "waha.webhook_url": ("http://gateway.example.org/api/webhook/waha", "http://gateway.example.org/api/webhook/waha"),
+    "waha.webhook_secret": ("0123456789abcdef", SecretStr("0123456789abcdef")),
+    "sessions.keepalive_days": ("7", 7.0),
     "sessions.expiry_days": ("30", 30.0),
+    "sessions.warn_days": ("1", 1.0),
     "dispatch.message_delay": ("0.5", 0.5),
     "dispatch.sender_switch_delay": ("0", 0.0),
     "dispatch.jitter": ("1", 1.0),
     "dispatch.max_attempts": ("3", 3),
     "dispatch.hold_seconds": ("3", 3.0),
     "dispatch.lease_seconds": ("10", 10.0),
+    "dispatch.check_numbers": ("all", "all"),
     "phone.default_region": ("FR", "FR"),
     "phone.strict": ("true", True),
     "media.max_bytes": ("1000000", 1_000_000),
@@ -131,8 +137,12 @@ def test_config_toml_loads_and_says_the_defaults() -> None:
 
 def test_config_toml_holds_no_secret() -> None:
     shipped = load_settings(CONFIG)
-    secrets = [shipped.auth.admin_token, *(server.api_key for server in shipped.waha.servers)]
-    assert [secret.get_secret_value() for secret in secrets] == ["", ""]
+    secrets = [
+        shipped.auth.admin_token,
+        shipped.waha.webhook_secret,
+        *(server.api_key for server in shipped.waha.servers),
+    ]
+    assert [secret.get_secret_value() for secret in secrets] == ["", "", ""]
 
 
 def test_every_key_has_an_environment_form_here() -> None:
@@ -144,6 +154,9 @@ def test_the_environment_wins_over_config_toml(key: str, monkeypatch: pytest.Mon
     text, value = ENVIRONMENT[key]
     section, name = key.split(".")
     assert getattr(getattr(load_settings(CONFIG), section), name) != value
+    if key == "waha.events":  # webhooks need an address and a secret beside it
+        monkeypatch.setenv("GATEWAY_WAHA__WEBHOOK_URL", "http://gateway.example.org/api/webhook/waha")
+        monkeypatch.setenv("GATEWAY_WAHA__WEBHOOK_SECRET", "0123456789abcdef")
     monkeypatch.setenv(variable(key), text)
     assert getattr(getattr(load_settings(CONFIG), section), name) == value
 

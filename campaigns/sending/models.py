@@ -170,7 +170,7 @@ class Message(SQLModel, table=True):
 
     `text` is None where it is the campaign's template as it stands. `sender_id` is the lane that it was dealt to,
     and then the one that it left through. `wa_id` is committed before the send that carries it. `uncertain_at`
-    is set while nobody knows whether WhatsApp has it.
+    is set while nobody knows whether WhatsApp has it. `chat_id` is where it went, if not to the number as it stands.
     """
 
     __table_args__ = (
@@ -192,6 +192,7 @@ class Message(SQLModel, table=True):
     campaign_id: str = Field(sa_column=Column(ID, nullable=False))
     seq: int
     phone: str = Field(max_length=15)
+    chat_id: str | None = Field(default=None, max_length=64)
     grade: str = Field(default="valid", max_length=8)
     text: str | None = Field(default=None, sa_column=Column(Text))
     state: str = Field(default=MessageState.QUEUED, max_length=12)

@@ -17,7 +17,7 @@ from gateway.waha.client import WahaClient
 from gateway.waha.errors import LookupUnavailable, WahaError, WahaUnreachable
 from gateway.waha.ids import make_chat_id
 from gateway.waha.schemas import FoundMessage, SentMessage
-from sessions.fleet import Fleet
+from sessions.servers.fleet import Fleet
 from sessions.models import SessionState
 
 log = structlog.get_logger()

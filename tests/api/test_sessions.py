@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from sessions.models import Session, SessionState
-from sessions.qr_codes import draw_png
+from sessions.pairing.qr_codes import draw_png
 from tests.api.conftest import SPEED, MakeWorld
 from tests.api.world import ADMIN_TOKEN, ALICE, BERT, CARA, World, png_bytes, recipients, until
 

@@ -5,7 +5,7 @@ import qrcode
 from qrcode.constants import ERROR_CORRECT_L
 
 from gateway.demo.qr import QUIET, Modules, draw, draw_small, read_png
-from sessions.qr_codes import draw_png
+from sessions.pairing.qr_codes import draw_png
 
 VALUES = ["2@" + "A" * 228, "short", "2@" + "zZ9+/" * 30]
 

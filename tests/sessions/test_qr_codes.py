@@ -7,7 +7,7 @@ import pytest
 import qrcode
 from PIL import Image
 
-from sessions.qr_codes import QrBook, draw_png
+from sessions.pairing.qr_codes import QrBook, draw_png
 
 NUMBER = "447700900001"
 NOW = 1_800_000_000.0

@@ -3,7 +3,7 @@
 import pytest
 
 from sessions.models import SessionState
-from sessions.qr_codes import ShownQr
+from sessions.pairing.qr_codes import ShownQr
 from sessions.router import qr_out
 
 SHOWN = ShownQr(value="2@code", shown_at=1_800_000_000.0, first=True, png="iVBORw0KGgo=")

@@ -18,10 +18,10 @@ from gateway.waha.client import WahaClient
 from gateway.waha.errors import SessionNotFound, SessionNotWorking, WahaError, WahaUnreachable
 from gateway.waha.schemas import SessionInfo, WahaStatus
 from sessions import lifecycle, queries
-from sessions.fleet import Fleet
 from sessions.manager import SessionManager
 from sessions.models import SessionState
-from sessions.qr_codes import PAIRING_SECONDS, QrBook, ShownQr
+from sessions.pairing.qr_codes import PAIRING_SECONDS, QrBook, ShownQr
+from sessions.servers.fleet import Fleet
 
 START_PATIENCE_SECONDS = 4.0
 LOOK_SECONDS = 0.25
