@@ -42,6 +42,30 @@ class ServerSuspected:
 
 
 @dataclass(frozen=True, slots=True)
+class ServersChanged:
+    """The operator added, changed or removed a WAHA server."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionNoted:
+    """A line was added to a session's history, such as `session.expiring`; `at` is in epoch seconds."""
+
+    sender_id: int
+    number: str
+    kind: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSuspected:
+    """A session says that it works, and its sends say otherwise: the keeper should look at it."""
+
+    sender_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DelaysChanged:
     """The admin set new delays, for all or for one sender."""
 
