@@ -59,8 +59,8 @@ class Engine(ABC):
         """What a send throws whose session lost its connection meanwhile."""
 
     @abstractmethod
-    def server_error(self) -> EngineFault:
-        """What a send throws that failed somewhere."""
+    def server_error(self, code: int = 500) -> EngineFault:
+        """What a send throws that failed somewhere; `code` is WhatsApp's, which not every engine tells."""
 
     def raw(self, message: Message) -> JsonObject:
         """The message as the engine's own library has it, the `_data` of answers and events."""

@@ -1,5 +1,7 @@
 """The three engines and where they differ."""
 
+from http import HTTPStatus
+
 from gateway.simulator.config import EngineName
 from gateway.simulator.engine import Engine
 from gateway.simulator.errors import EngineFault, JsonObject
@@ -24,8 +26,7 @@ class Gows(Engine):
 
     def restricted(self) -> EngineFault | None:
         """WhatsApp's 463."""
-        text = "server returned error 463"
-        return EngineFault(f"2 UNKNOWN: {text}", code=2, details=text)
+        return self.server_error(463)
 
     def timed_out(self) -> EngineFault:
         """After 75 s; whether the message went out is not known."""
@@ -37,9 +38,9 @@ class Gows(Engine):
         text = "websocket not connected"
         return EngineFault(f"2 UNKNOWN: {text}", code=2, details=text)
 
-    def server_error(self) -> EngineFault:
+    def server_error(self, code: int = 500) -> EngineFault:
         """A refusal by WhatsApp's server."""
-        text = "server returned error 500"
+        text = f"server returned error {code}"
         return EngineFault(f"2 UNKNOWN: {text}", code=2, details=text)
 
     def raw(self, message: Message) -> JsonObject:
@@ -90,9 +91,10 @@ class Noweb(Engine):
         """Boom 428."""
         return _boom("Connection Closed", 428, "Precondition Required")
 
-    def server_error(self) -> EngineFault:
-        """Boom 500."""
-        return _boom("Internal Server Error", 500, "Internal Server Error")
+    def server_error(self, code: int = 500) -> EngineFault:
+        """A Boom of that code."""
+        phrase = HTTPStatus(code).phrase
+        return _boom(phrase, code, phrase)
 
     def raw(self, message: Message) -> JsonObject:
         """Baileys' WebMessageInfo."""
@@ -152,8 +154,8 @@ class Webjs(Engine):
         """The page is gone."""
         return EngineFault("Protocol error (Runtime.callFunctionOn): Target closed", name="TargetCloseError")
 
-    def server_error(self) -> EngineFault:
-        """An error of the page."""
+    def server_error(self, code: int = 500) -> EngineFault:
+        """An error of the page, which says nothing."""
         return EngineFault("Evaluation failed: r", name="Error")
 
     def raw(self, message: Message) -> JsonObject:
