@@ -52,5 +52,14 @@ class SimulatorConfig:
     lid_receipts: bool = False
     """Receipts name the chat by the recipient's hidden `@lid` id, as WhatsApp often does."""
 
+    check_limit: int | None = None
+    """How many numbers an account may look up per minute before WhatsApp says rate-overlimit; None: any number."""
+
+    missing_is_500: bool = False
+    """GOWS answers the look-up of a message that is not there with its gRPC error (500) instead of 404."""
+
+    ping_seconds: float = 60.0
+    """Real seconds between the pings of a WebSocket; a client that leaves one unanswered so long is dropped."""
+
     transport: httpx.AsyncBaseTransport | None = field(default=None, repr=False)
     """Where webhooks and fetched media travel; None is the real network. Tests pass an ASGI transport."""

@@ -1,14 +1,19 @@
-"""Events: one envelope per event, the same bytes to every WebSocket and webhook that wants it."""
+"""Events: one envelope per event, the same bytes to every WebSocket and webhook that wants it.
+
+On their way they may be lost, repeated or late, as `EventHub.faults` says.
+"""
 
 import asyncio
 import random
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
 
-from gateway.simulator.clock import SimClock
+from gateway.simulator.clock import SimClock, Timer
 from gateway.simulator.errors import JsonObject
+from gateway.simulator.event_faults import EventFaults
 from gateway.simulator.ids import make_ulid
 
 EVERYTHING_BUT = ("engine.event", "state.change")
@@ -44,7 +49,10 @@ class Subscriber:
 
 
 class EventHub:
-    """Hands each event to the sockets and webhooks that want it; builds nothing that nobody wants."""
+    """Hands each event to the sockets and webhooks that want it; builds nothing that nobody wants.
+
+    `fate` decides over faults only, so that runs without any are the same as if there were none to choose from.
+    """
 
     def __init__(
         self,
@@ -53,13 +61,17 @@ class EventHub:
         engine: str,
         environment: Callable[[], JsonObject],
         deliver: Callable[[JsonObject, JsonObject, bytes], None],
+        fate: random.Random,
     ) -> None:
+        self.faults = EventFaults()
+        self.fate = fate
         self._clock = clock
         self._rng = rng
         self._engine = engine
         self._environment = environment
         self._deliver = deliver
         self._subscribers: set[Subscriber] = set()
+        self._late: set[Timer] = set()
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Events from now on go to this socket too."""
@@ -70,7 +82,10 @@ class EventHub:
         self._subscribers.discard(subscriber)
 
     def disconnect_all(self) -> None:
-        """End every socket, as a dying server does."""
+        """End every socket and forget what is on its way, as a dying server does."""
+        for timer in self._late:
+            self._clock.cancel(timer)
+        self._late.clear()
         for subscriber in list(self._subscribers):
             subscriber.queue.put_nowait(None)
 
@@ -83,9 +98,31 @@ class EventHub:
         envelope = self._envelope(source, event, payload())
         body = orjson.dumps(envelope)
         for subscriber in sockets:
-            subscriber.queue.put_nowait(body)
+            self._carry(partial(subscriber.queue.put_nowait, body))
         for hook in hooks:
-            self._deliver(hook, envelope, body)
+            self._carry(partial(self._deliver, hook, envelope, body))
+
+    def happens(self, probability: float) -> bool:
+        """Whether a fault of that probability strikes this time."""
+        return probability > 0 and self.fate.random() < probability
+
+    def _carry(self, hand_over: Callable[[], None]) -> None:
+        """Bring an event to one receiver: once and at once, unless faults want it otherwise."""
+        if self.happens(self.faults.lose):
+            return
+        for _ in range(2 if self.happens(self.faults.repeat) else 1):
+            if self.faults.reorder_seconds > 0:
+                self._hold_back(self.fate.uniform(0.0, self.faults.reorder_seconds), hand_over)
+            else:
+                hand_over()
+
+    def _hold_back(self, seconds: float, hand_over: Callable[[], None]) -> None:
+        def arrive() -> None:
+            self._late.discard(timer)
+            hand_over()
+
+        timer = self._clock.call_later(seconds, arrive)
+        self._late.add(timer)
 
     def _envelope(self, source: EventSource, event: str, payload: JsonObject) -> JsonObject:
         now = self._clock.now_ms()

@@ -23,6 +23,10 @@ class Fault(StrEnum):
     """WhatsApp does not have it, and the answer is a 500 after `hang_seconds`."""
     HANG_THEN_DELIVER = "hang_then_deliver"
     """WhatsApp gets it only after `hang_seconds`; then the answer is 201."""
+    NO_RECEIPTS = "no_receipts"
+    """201, and nobody ever gets it: no receipt comes, though the look-up finds the message."""
+    NO_TRACE = "no_trace"
+    """201, and nobody ever gets it: no receipt, no event, and the look-up does not find it either."""
     CUT_BEFORE = "cut_before"
     """The connection is dropped; WhatsApp does not have it."""
     CUT_AFTER = "cut_after"
@@ -37,7 +41,8 @@ class Faults:
 
     `slow` seconds are added to each send, `lifecycle_slow` seconds to each start, stop, restart, logout and
     delete while the session's lock is held. `down` drops every connection, as a dead server does. `reset`
-    drops them with a TCP reset instead of an orderly end.
+    drops them with a TCP reset instead of an orderly end. `rate_overlimit` is no send's fate, but the
+    probability that the look-up of a number is refused.
     """
 
     error_500: float = 0.0
@@ -46,8 +51,11 @@ class Faults:
     hang: float = 0.0
     hang_before: float = 0.0
     hang_then_deliver: float = 0.0
+    no_receipts: float = 0.0
+    no_trace: float = 0.0
     cut_before: float = 0.0
     cut_after: float = 0.0
+    rate_overlimit: float = 0.0
     hang_seconds: float = 75.0
     slow: float = 0.0
     lifecycle_slow: float = 0.0
@@ -87,6 +95,8 @@ def parse_faults(values: dict[str, Any]) -> Faults:
         elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
             raise ValueError(f"{name} must be a number of 0 or more")
     faults = Faults(**values)
+    if faults.rate_overlimit > 1:
+        raise ValueError("rate_overlimit must be a number from 0 to 1")
     if sum(float(getattr(faults, fault.value)) for fault in Fault) > 1 + 1e-9:
         raise ValueError("the probabilities of all faults together must not exceed 1")
     return faults

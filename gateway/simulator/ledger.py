@@ -57,8 +57,12 @@ class Ledger:
         text: str,
         kind: str,
         media: dict[str, Any] | None,
+        delivered: bool = True,
     ) -> Transmission:
-        """Write down that WhatsApp took a message now. The same id to the same chat again is a repeat."""
+        """Write down that WhatsApp took a message now. The same id to the same chat again is a repeat.
+
+        One that WhatsApp takes and never delivers is shown to nobody.
+        """
         key = (account, chat_id, message_id)
         repeat = key in self._seen
         self._seen.add(key)
@@ -72,7 +76,7 @@ class Ledger:
             text=text,
             kind=kind,
             repeat=repeat,
-            shown=not (repeat and self.collapse_repeats),
+            shown=delivered and not (repeat and self.collapse_repeats),
             media=media,
         )
         self.transmissions.append(transmission)

@@ -29,6 +29,11 @@ class NumberBook:
             return not chat_id.endswith("@c.us")
         return self.resolve(phone) == phone
 
+    def misspelt(self, chat_id: str) -> bool:
+        """Whether the number is on WhatsApp, but under another id than this one."""
+        phone = parse_phone(chat_id)
+        return phone is not None and self.resolve(phone) not in (None, phone)
+
     def lid(self, phone: str) -> str:
         """The hidden id of a number, remembered so that it can be found the other way round."""
         lid = make_lid(phone)

@@ -9,6 +9,7 @@ import math
 import random
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from gateway.simulator.clock import SimClock
 from gateway.simulator.config import SimulatorConfig
@@ -18,6 +19,7 @@ from gateway.simulator.faults import Fault, Faults
 from gateway.simulator.ids import make_chat_id, parse_message_id
 from gateway.simulator.ledger import Ledger, Refusal, Transmission
 from gateway.simulator.lifecycle import Lifecycle
+from gateway.simulator.limits import RESTRICTED, Limits
 from gateway.simulator.media import read_media
 from gateway.simulator.messages import Message
 from gateway.simulator.numbers import NumberBook
@@ -26,6 +28,7 @@ from gateway.simulator.session import RunningSession, Status
 from gateway.simulator.tasks import TaskGroup
 
 P99_OVER_MEDIAN = 8.0
+EARLY_ACK_SECONDS = 0.5
 SIGMA = math.log(P99_OVER_MEDIAN) / 2.3263478740408408
 
 
@@ -50,6 +53,15 @@ class Draft:
     reply_to: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """Why WhatsApp refuses a send, what the engine throws then (None: 201), and WhatsApp's code if it is known."""
+
+    reason: str
+    thrown: EngineFault | None
+    code: int | None = None
+
+
 class Sender:
     """The sends of all sessions of one server."""
 
@@ -63,6 +75,7 @@ class Sender:
         numbers: NumberBook,
         ledger: Ledger,
         receipts: Receipts,
+        limits: Limits,
     ) -> None:
         self.faults = Faults()
         self.session_faults: dict[str, Faults] = {}
@@ -73,6 +86,8 @@ class Sender:
         self._numbers = numbers
         self._ledger = ledger
         self._receipts = receipts
+        self._limits = limits
+        self._sick: WeakKeyDictionary[RunningSession, int] = WeakKeyDictionary()
         self._tasks = TaskGroup()
 
     async def send(self, kind: str, body: JsonObject, attempt: Attempt) -> JsonObject:
@@ -89,6 +104,10 @@ class Sender:
     def faults_of(self, session: str) -> Faults:
         """The faults of a session's sends: its own if it was given some, else the server's."""
         return self.session_faults.get(session, self.faults)
+
+    def fall_sick(self, session: RunningSession, code: int) -> None:
+        """From now on WhatsApp refuses every send of this engine object with `code`; a restart makes a new one."""
+        self._sick[session] = code
 
     def latency(self, rng: random.Random) -> float:
         """How long the next send takes, in seconds: lognormal, or constant without jitter."""
@@ -139,14 +158,13 @@ class Sender:
             await self._fail(fault, faults.hang_seconds)
         if fault is Fault.HANG_THEN_DELIVER:
             await self._clock.sleep(faults.hang_seconds)
-        self._check_socket(draft, attempt)
+        self._check_session(draft, attempt)
         message = self._message(draft)
-        if fault is Fault.ERROR_463:
-            self._reject(draft, message, attempt, fault.value, self._engine.restricted())
-        elif not self._numbers.accepts(draft.chat_id):
-            self._reject(draft, message, attempt, "not_on_whatsapp", self._engine.refusal(draft.chat_id))
-        else:
-            self._accept(draft, message, attempt)
+        refusal = self._refusal(draft, message, fault)
+        if refusal is not None:
+            self._reject(draft, message, attempt, refusal)
+        elif self._accept(draft, message, attempt, fault):
+            await self._clock.sleep(EARLY_ACK_SECONDS)
         if fault in (Fault.ERROR_500_AFTER, Fault.CUT_AFTER, Fault.HANG):
             await self._fail(fault, faults.hang_seconds)
         return self._engine.send_answer(message)
@@ -160,24 +178,44 @@ class Sender:
             raise self._engine.timed_out()
         raise self._engine.server_error()
 
-    def _check_socket(self, draft: Draft, attempt: Attempt) -> None:
+    def _check_session(self, draft: Draft, attempt: Attempt) -> None:
         session = draft.session
         if session.closed or session.status is not Status.WORKING:
             self._refuse(draft, attempt, "session_not_working")
             raise self._engine.socket_closed()
+        code = self._sick.get(session)
+        if code is not None:
+            self._refuse(draft, attempt, "sick")
+            raise self._engine.server_error(code)
 
-    def _reject(
-        self, draft: Draft, message: Message, attempt: Attempt, reason: str, thrown: EngineFault | None
-    ) -> None:
+    def _refusal(self, draft: Draft, message: Message, fault: Fault | None) -> _Verdict | None:
+        """Why WhatsApp does not take a message, None when it does."""
+        if fault is Fault.ERROR_463:
+            return _Verdict(fault.value, self._engine.restricted(), RESTRICTED)
+        if not self._numbers.accepts(draft.chat_id):
+            thrown = self._engine.refusal(draft.chat_id)
+            if self._engine.name != "GOWS" and self._numbers.misspelt(draft.chat_id):
+                return None
+            return _Verdict("not_on_whatsapp", thrown)
+        reason = self._limits.admits(draft.session.stored, message.chat_id)
+        return None if reason is None else _Verdict(reason, self._engine.restricted(), RESTRICTED)
+
+    def _reject(self, draft: Draft, message: Message, attempt: Attempt, verdict: _Verdict) -> None:
         """WhatsApp says no: the engine throws, or answers well and acks -1 later."""
-        self._refuse(draft, attempt, reason)
-        if thrown is not None:
-            raise thrown
+        self._refuse(draft, attempt, verdict.reason)
+        if verdict.thrown is not None:
+            raise verdict.thrown
         draft.session.stored.store.add(message)
-        self._receipts.refused(draft.session.stored, message)
+        self._receipts.refused(draft.session.stored, message, verdict.code)
 
-    def _accept(self, draft: Draft, message: Message, attempt: Attempt) -> None:
-        """WhatsApp takes the message: from here on it exists, whatever the client gets to hear."""
+    def _accept(self, draft: Draft, message: Message, attempt: Attempt, fault: Fault | None) -> bool:
+        """WhatsApp takes the message: from here on it exists, whatever the client gets to hear.
+
+        Returns whether a receipt came at once, before the answer.
+        """
+        stored = draft.session.stored
+        misspelt = not self._numbers.accepts(draft.chat_id)
+        lost = fault in (Fault.NO_RECEIPTS, Fault.NO_TRACE)
         attempt.transmission = self._ledger.accept(
             time=self._clock.now(),
             received_at=attempt.received_at,
@@ -188,9 +226,16 @@ class Sender:
             text=draft.text,
             kind=draft.kind,
             media=draft.media,
+            delivered=not (lost or misspelt),
         )
-        draft.session.stored.store.add(message)
-        self._receipts.accepted(draft.session.stored, message)
+        self._limits.met(stored, message.chat_id)
+        if fault is Fault.NO_TRACE:
+            return False
+        stored.store.add(message)
+        if lost:
+            self._receipts.told(stored, message)
+            return False
+        return self._receipts.accepted(stored, message, delivered=not misspelt)
 
     def _refuse(self, draft: Draft, attempt: Attempt, reason: str) -> None:
         self._ledger.refuse(

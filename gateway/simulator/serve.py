@@ -18,7 +18,6 @@ from gateway.simulator.server import WahaServer
 
 log = structlog.get_logger()
 
-PING_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 5
 SHUTDOWN_SECONDS = 2
 BACKLOG = 2048
@@ -62,7 +61,7 @@ class SimulatorServer(uvicorn.Server):
 def build_server(app: Starlette) -> SimulatorServer:
     """A uvicorn server whose connections the app's faults can cut; give its `serve` a socket of `listen`.
 
-    Idle connections are closed after 5 s and sockets pinged every 60 s, as Node and WAHA do.
+    Idle connections are closed after 5 s and sockets pinged every `ping_seconds`, as Node and WAHA do.
     """
     waha: WahaServer = app.state.waha
     return SimulatorServer(
@@ -71,8 +70,8 @@ def build_server(app: Starlette) -> SimulatorServer:
             http=tracked(AutoHTTPProtocol, waha.connections),
             ws=tracked(AutoWebSocketsProtocol, waha.connections),
             ws_per_message_deflate=False,
-            ws_ping_interval=PING_SECONDS,
-            ws_ping_timeout=PING_SECONDS,
+            ws_ping_interval=waha.config.ping_seconds,
+            ws_ping_timeout=waha.config.ping_seconds,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             lifespan="on",

@@ -14,6 +14,7 @@ from gateway.simulator.ids import make_chat_id
 from gateway.simulator.keys import KeyRing
 from gateway.simulator.ledger import Ledger
 from gateway.simulator.lifecycle import Lifecycle
+from gateway.simulator.limits import Limits
 from gateway.simulator.messages import Message
 from gateway.simulator.numbers import NumberBook
 from gateway.simulator.receipts import Receipts
@@ -42,7 +43,14 @@ class WahaServer:
         self.numbers = NumberBook(config.unregistered, brazil_without_nine=config.brazil_without_nine)
         self.ledger = Ledger(collapse_repeats=config.collapse_repeats)
         self.webhooks = WebhookSender(self.clock, self.rng, config.version, config.transport)
-        self.events = EventHub(self.clock, self.rng, config.engine, self.environment, self.webhooks.send)
+        self.events = EventHub(
+            self.clock,
+            self.rng,
+            config.engine,
+            self.environment,
+            self.webhooks.send,
+            fate=seeded(config.seed, "events"),
+        )
         self.lifecycle = Lifecycle(
             clock=self.clock,
             engine=self.engine,
@@ -60,6 +68,7 @@ class WahaServer:
             enabled=config.receipts,
             use_lids=config.lid_receipts,
         )
+        self.limits = Limits(self.clock, self.events, self.lifecycle.running.values, config.check_limit)
         self.sender = Sender(
             config=config,
             clock=self.clock,
@@ -68,6 +77,7 @@ class WahaServer:
             numbers=self.numbers,
             ledger=self.ledger,
             receipts=self.receipts,
+            limits=self.limits,
         )
         self.started_at = self.clock.now()
         self.boot = 1
@@ -145,6 +155,7 @@ class WahaServer:
             source="app",
         )
         session.stored.store.add(message)
+        self.limits.met(session.stored, message.chat_id)
         self.receipts.told(session.stored, message)
         return message
 
@@ -167,6 +178,7 @@ class WahaServer:
             owed, session.stored.owed = session.stored.owed, []
             for receipt in owed:
                 receipt()
+            self.limits.session_works(session)
 
     def _status_payload(self, session: RunningSession) -> dict[str, Any]:
         return {

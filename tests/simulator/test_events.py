@@ -149,3 +149,13 @@ async def test_a_restart_of_the_server_ends_every_socket(simulate_on_a_port: Sim
         await waha.call("POST", "/sim/restart")
         with pytest.raises(ConnectionClosed):
             await socket.recv()
+
+
+async def test_sends_of_sessions_made_after_a_restart_are_told_too(simulate: Simulate) -> None:
+    waha = await simulate()
+    await waha.call("POST", "/sim/restart")
+    waha.watch = type(waha.watch)(waha.server)
+    await waha.server.clock.sleep(1)
+    await waha.pair()
+    await waha.send()
+    assert (await waha.watch.next("message.any"))["session"] == SENDER
