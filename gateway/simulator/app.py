@@ -25,17 +25,20 @@ from gateway.simulator.errors import CutConnection, EngineFault, WahaError, not_
 from gateway.simulator.http import Json, error_answer
 from gateway.simulator.server import WahaServer
 from gateway.simulator.sockets import stream
+from gateway.simulator.stored import SessionStore
 
 
-def create_app(config: SimulatorConfig | None = None, clock: SimClock | None = None) -> Starlette:
+def create_app(
+    config: SimulatorConfig | None = None, clock: SimClock | None = None, store: SessionStore | None = None
+) -> Starlette:
     """A simulated server as an ASGI app; `app.state.waha` is the server, which `aclose` ends.
 
-    `clock` replaces the simulator's own (tests whose time is virtual).
+    `clock` replaces the simulator's own (tests whose time is virtual). Servers with one `store` share their disk.
 
     It works without its lifespan too (httpx.ASGITransport does not run one). Then a dropped connection
     reaches the client as ConnectionCut, an httpx.ReadError.
     """
-    server = WahaServer(config or SimulatorConfig(), clock)
+    server = WahaServer(config or SimulatorConfig(), clock, store)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

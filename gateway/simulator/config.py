@@ -61,5 +61,14 @@ class SimulatorConfig:
     ping_seconds: float = 60.0
     """Real seconds between the pings of a WebSocket; a client that leaves one unanswered so long is dropped."""
 
+    passkey: bool = False
+    """GOWS: a scanned or typed code is not enough, WhatsApp asks for a passkey too."""
+
+    passkey_confirmation: bool = True
+    """After the passkey WhatsApp asks to compare a code; False pairs at once."""
+
+    phone_expiry_days: float | None = None
+    """A session whose phone gave no sign of life for so many days is logged out; WhatsApp's rule is 14, None is off."""
+
     transport: httpx.AsyncBaseTransport | None = field(default=None, repr=False)
     """Where webhooks and fetched media travel; None is the real network. Tests pass an ASGI transport."""

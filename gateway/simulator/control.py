@@ -10,7 +10,8 @@ from gateway.simulator.control_input import checked, field, number, running, wor
 from gateway.simulator.errors import unprocessable
 from gateway.simulator.faults import parse_faults
 from gateway.simulator.http import Json, read_json, waha
-from gateway.simulator.session import Status
+from gateway.simulator.server import Boot
+from gateway.simulator.stored import Status
 
 
 async def ledger(request: Request) -> Response:
@@ -42,7 +43,7 @@ async def scan(request: Request) -> Response:
 async def phone_logout(request: Request) -> Response:
     """The phone removes this linked device."""
     session = running(request)
-    await session.logged_out_by_phone()
+    waha(request).remove_device(session.stored)
     return Json({"name": session.name, "status": session.status.value})
 
 
@@ -55,7 +56,7 @@ async def force_status(request: Request) -> Response:
         raise unprocessable(f"status must be one of {', '.join(Status)}")
     status = Status(wanted)
     if status is Status.STOPPED:
-        await server.lifecycle.stop(session.name)
+        await server.lifecycle.force_stop(session.name)
     elif status is Status.WORKING and session.me is None:
         raise unprocessable("the session is not paired, scan first")
     else:
@@ -157,11 +158,11 @@ async def restart(request: Request) -> Response:
     """The server process dies, is away for `down_seconds`, and brings its sessions back one by one."""
     server = waha(request)
     body = await read_json(request)
-    await server.restart(
+    plan = Boot(
         down_seconds=number(body.get("down_seconds", 0), "down_seconds"),
         start_delay_seconds=number(body.get("start_delay_seconds", 0), "start_delay_seconds"),
-        keep=server.connections.find(request.scope),
     )
+    await server.restart(plan, keep=server.connections.find(request.scope))
     return Json({"boot": server.boot})
 
 

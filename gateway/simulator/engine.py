@@ -2,12 +2,14 @@
 
 import random
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Literal
 
 from gateway.simulator.config import EngineName
 from gateway.simulator.errors import EngineFault, JsonObject
 from gateway.simulator.ids import make_lid, make_message_id
 from gateway.simulator.messages import ACK_NAMES, Message
+
+ReconnectStyle = Literal["backoff", "steady", "reload"]
 
 
 class Engine(ABC):
@@ -15,7 +17,8 @@ class Engine(ABC):
 
     `serial_sends`: one send at a time per session, the others queue. `honours_ids`: a send's `id` is used.
     `first_ack`: the first receipt that is told as an event. `starts_again_after_pairing`: pairing goes
-    through STARTING once more.
+    through STARTING once more. `logout_spoils_login`: after the phone removed the device, only a logout helps.
+    `reconnects`: how the engine comes back when WhatsApp is out of reach, see `Connector`.
     """
 
     name: EngineName
@@ -27,6 +30,7 @@ class Engine(ABC):
     first_ack = 2
     starts_again_after_pairing = False
     logout_spoils_login = False
+    reconnects: ReconnectStyle
     browser: str | None = None
 
     def full_id(self, message: Message) -> str:

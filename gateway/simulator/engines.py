@@ -13,6 +13,7 @@ class Gows(Engine):
     """whatsmeow: 201 means accepted by WhatsApp's server; sends of a session queue behind one lock."""
 
     name = "GOWS"
+    reconnects = "backoff"
     serial_sends = True
 
     def send_answer(self, message: Message) -> JsonObject:
@@ -66,6 +67,7 @@ class Noweb(Engine):
     """Baileys: 201 means handed over; WhatsApp's word is a later message.ack, 1 or -1."""
 
     name = "NOWEB"
+    reconnects = "steady"
     stop_seconds = 1.0
     first_ack = 1
     starts_again_after_pairing = True
@@ -109,6 +111,7 @@ class Webjs(Engine):
     """whatsapp-web.js: ids are objects and made by the page; a send's own `id` is ignored."""
 
     name = "WEBJS"
+    reconnects = "reload"
     stop_seconds = 3.0
     unpair_seconds = 3.0
     honours_ids = False

@@ -17,6 +17,7 @@ from gateway.simulator.event_faults import EventFaults
 from gateway.simulator.ids import make_ulid
 
 EVERYTHING_BUT = ("engine.event", "state.change")
+STATUS = "session.status"
 
 
 class EventSource(Protocol):
@@ -33,6 +34,10 @@ class EventSource(Protocol):
     @property
     def me(self) -> JsonObject | None:
         """Who is paired."""
+
+    @property
+    def deaf(self) -> bool:
+        """Whether only its statuses are told."""
 
 
 class Subscriber:
@@ -90,7 +95,12 @@ class EventHub:
             subscriber.queue.put_nowait(None)
 
     def emit(self, source: EventSource, event: str, payload: Callable[[], JsonObject]) -> None:
-        """Tell an event of a session; `payload` is only called when somebody listens."""
+        """Tell an event of a session; `payload` is only called when somebody listens.
+
+        A deaf session tells of its status and nothing else; what it did not tell is lost.
+        """
+        if source.deaf and event != STATUS:
+            return
         sockets = [one for one in self._subscribers if one.wants(source.name, event)]
         hooks = [hook for hook in webhooks(source.config) if wants_event(hook.get("events", []), event)]
         if not sockets and not hooks:

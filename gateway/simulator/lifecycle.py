@@ -1,14 +1,14 @@
 """The runtime map: which sessions are stored, which run, and the calls that start and end them.
 
 "Running" means that an engine object is in the map, whatever its status: FAILED runs, and `start` does
-nothing to it. Each session has a lock that one call holds at a time; waiting longer than 5 s for it or
-holding it longer than 30 s answers 500, though the work itself goes on.
+nothing to it. Each session has a lock that one call holds at a time, and every call is written into a journal.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+import structlog
 
 from gateway.simulator.chance import seeded
 from gateway.simulator.clock import SimClock
@@ -23,41 +23,53 @@ from gateway.simulator.errors import (
     unprocessable,
     wrong_status,
 )
-from gateway.simulator.session import RunningSession, Status, StoredSession
-from gateway.simulator.tasks import TaskGroup
+from gateway.simulator.journal import LifecycleCall, LifecycleJournal
+from gateway.simulator.locks import SessionLocks
+from gateway.simulator.session import RunningSession
+from gateway.simulator.stored import SessionStore, Status, StoredSession
+from gateway.simulator.versions import Habits
 
-LOCK_WAIT_SECONDS = 5.0
-LOCK_HOLD_SECONDS = 30.0
+log = structlog.get_logger()
+
 POLL_SECONDS = 0.5
 RUNNING_WAIT_SECONDS = 5.0
 STATUS_WAIT_SECONDS = 10.0
-PATIENCE_STEPS = 20
+BOOT_HANG_SECONDS = 45.0
 
 
 class Lifecycle:
-    """All sessions of a server; `make_running` builds the engine object of a stored session."""
+    """All sessions of a server; `make_running` builds the engine object of a stored session.
+
+    `extra_seconds` is how long each call sits on the lock before it works, `crash` ends the server's process.
+    """
 
     def __init__(
         self,
         *,
         clock: SimClock,
         engine: Engine,
+        store: SessionStore,
+        habits: Habits,
         worker_id: str,
         seed: int,
         make_running: Callable[[StoredSession], RunningSession],
         extra_seconds: Callable[[], float],
+        crash: Callable[[], Awaitable[None]],
     ) -> None:
-        self.stored: dict[str, StoredSession] = {}
+        self.stored = store.sessions
         self.running: dict[str, RunningSession] = {}
+        self.journal = LifecycleJournal(clock)
         self._clock = clock
         self._engine = engine
+        self._store = store
+        self._habits = habits
         self._worker_id = worker_id
         self._seed = seed
         self._make_running = make_running
         self._extra_seconds = extra_seconds
+        self._crash = crash
         self._created: Counter[str] = Counter()
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._tasks = TaskGroup()
+        self._locks = SessionLocks(clock, self.journal)
 
     def known(self, name: str) -> StoredSession:
         """The stored session, else 404."""
@@ -90,94 +102,142 @@ class Lifecycle:
 
     async def create(self, name: str, config: JsonObject, *, apps: Any, start: bool) -> StoredSession:
         """Store a new session and start it if told; 422 when the name is taken."""
-        if name in self.stored:
-            raise unprocessable(f"Session '{name}' already exists. Use PUT to update it.")
-        self._created[name] += 1
-        stored = StoredSession(name, config, seeded(self._seed, name, self._created[name]), apps=apps)
-        self.stored[name] = stored
-        if start:
-            await self.start(name)
+        with self.journal.call(name, "create") as call:
+            if name in self.stored:
+                raise unprocessable(f"Session '{name}' already exists. Use PUT to update it.")
+            self._created[name] += 1
+            stored = StoredSession(name, config, seeded(self._seed, name, self._created[name]), apps=apps)
+            left_behind = self._store.logins.pop(name, None)
+            if left_behind is not None:
+                stored.take_login(left_behind)
+            self.stored[name] = stored
+
+            async def work() -> None:
+                self._start(stored)
+
+            if start:
+                await self._locked(call, work)
         return stored
 
     async def update(self, name: str, config: JsonObject, *, apps: Any) -> None:
         """Replace the whole configuration; a running session is stopped and started. 404 when unknown."""
-        stored = self.known(name)
+        with self.journal.call(name, "update") as call:
+            stored = self.known(name)
 
-        async def work() -> None:
-            stored.config = config
-            stored.apps = apps
-            if await self._stop(name):
-                self._start(stored)
+            async def work() -> None:
+                stored.config = config
+                stored.apps = apps
+                if await self._stop(name):
+                    self._start(stored)
 
-        await self._locked(name, work)
+            await self._locked(call, work)
 
     async def start(self, name: str) -> None:
-        """Start a session; one that runs is left as it is, FAILED ones too. 404 when unknown."""
-        stored = self.known(name)
+        """Start a session; one that runs is left as it is, FAILED ones too. 404 when unknown.
 
-        async def work() -> None:
-            self._start(stored)
+        Old versions refuse one that runs with 422.
+        """
+        with self.journal.call(name, "start") as call:
+            stored = self.known(name)
 
-        await self._locked(name, work)
+            async def work() -> None:
+                if self._habits.refuses_running and name in self.running:
+                    raise unprocessable(f"Session '{name}' is already started.")
+                self._start(stored)
+
+            await self._locked(call, work)
 
     async def stop(self, name: str) -> None:
         """Stop a session; unknown and stopped ones are no error."""
+        with self.journal.call(name, "stop") as call:
 
-        async def work() -> None:
-            if name in self.stored:
-                self.stored[name].worker = None
-            await self._stop(name)
+            async def work() -> None:
+                if name in self.stored:
+                    self.stored[name].worker = None
+                await self._stop(name)
 
-        await self._locked(name, work)
+            await self._locked(call, work)
 
     async def restart(self, name: str) -> None:
         """Stop and start; a stopped one is started. 404 when unknown."""
-        stored = self.known(name)
+        with self.journal.call(name, "restart") as call:
+            stored = self.known(name)
 
-        async def work() -> None:
-            await self._stop(name)
-            self._start(stored)
+            async def work() -> None:
+                await self._stop(name)
+                self._start(stored)
 
-        await self._locked(name, work)
+            await self._locked(call, work)
 
     async def logout(self, name: str) -> None:
         """Unpair and wipe the login; one that ran starts again, to a QR. 404 when unknown."""
-        stored = self.known(name)
+        with self.journal.call(name, "logout") as call:
+            stored = self.known(name)
 
-        async def work() -> None:
-            await self._unpair(name)
-            was_running = await self._stop(name)
-            stored.wipe_login()
-            if was_running:
-                self._start(stored)
+            async def work() -> None:
+                await self._unpair(name)
+                was_running = await self._stop(name)
+                stored.wipe_login()
+                if was_running:
+                    self._start(stored)
 
-        await self._locked(name, work)
+            await self._locked(call, work)
 
     async def delete(self, name: str) -> None:
-        """Unpair, stop and forget; unknown ones are no error."""
+        """Unpair, stop and forget; unknown ones are no error. An old GOWS dies of a FAILED one."""
+        with self.journal.call(name, "delete") as call:
+            fragile = self._habits.failed_delete_crashes and self._engine.name == "GOWS"
+            if fragile and self._status(name) is Status.FAILED:
+                await self._crash()
+                raise CutConnection
 
-        async def work() -> None:
-            await self._unpair(name)
-            await self._stop(name)
-            self.stored.pop(name, None)
+            async def work() -> None:
+                await self._unpair(name)
+                await self._stop(name)
+                forgotten = self.stored.pop(name, None)
+                if forgotten is not None:
+                    forgotten.wipe_login()
+                self._store.logins.pop(name, None)
 
-        await self._locked(name, work)
+            await self._locked(call, work)
+
+    async def force_stop(self, name: str) -> None:
+        """A session ends without anybody's call."""
+        self.known(name).worker = None
+        await self._stop(name)
 
     async def die(self) -> None:
         """The server process ends: nothing runs any more, and nobody is told."""
-        await self._tasks.cancel_all()
+        await self._locks.die()
         sessions = list(self.running.values())
-        self.running.clear()  # not another map: others hold on to this one
-        self._locks = {}
+        self.running.clear()
         for session in sessions:
             await session.vanish()
 
-    async def autostart(self, delay_seconds: float) -> None:
-        """Start what ran before the server died, one session after the other, `delay_seconds` apart."""
+    async def autostart(self, delay_seconds: float, hanging: str | None) -> None:
+        """Start what ran here before the server died, one session after the other, `delay_seconds` apart.
+
+        `hanging` hangs for 45 s, and older versions start none behind it.
+        """
         for stored in list(self.stored.values()):
-            if stored.worker is not None and stored.name in self.stored:
-                await self.start(stored.name)
-                await self._clock.sleep(delay_seconds)
+            if stored.worker != self._worker_id or stored.name not in self.stored:
+                continue
+            try:
+                await self._autostart_one(stored, BOOT_HANG_SECONDS if stored.name == hanging else 0.0)
+            except EngineFault as fault:
+                log.info("autostart_failed", session=stored.name, reason=fault.message)
+                if self._habits.hang_ends_autostart:
+                    return
+            await self._clock.sleep(delay_seconds)
+
+    async def _autostart_one(self, stored: StoredSession, hang_seconds: float) -> None:
+        with self.journal.call(stored.name, "autostart") as call:
+
+            async def work() -> None:
+                await self._clock.sleep(hang_seconds)
+                self._start(stored)
+
+            await self._locked(call, work)
 
     def _start(self, stored: StoredSession) -> None:
         stored.worker = self._worker_id
@@ -202,41 +262,12 @@ class Lifecycle:
             session.begin_unpairing()
             await self._clock.sleep(self._engine.unpair_seconds)
 
-    async def _locked(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work` under the session's lock in a task of its own: a client that hangs up ends nothing."""
-        lock = self._locks.setdefault(name, asyncio.Lock())
-        got_lock = asyncio.Event()
+    async def _locked(self, call: LifecycleCall, work: Callable[[], Awaitable[None]]) -> None:
+        async def slowly() -> None:
+            await self._clock.sleep(self._extra_seconds())
+            await work()
 
-        async def hold() -> None:
-            async with lock:
-                got_lock.set()
-                await self._clock.sleep(self._extra_seconds())
-                await work()
-
-        task = self._tasks.run(hold())
-        turn = self._tasks.run(_turn(got_lock))
-        if not await self._within(LOCK_WAIT_SECONDS, turn):
-            turn.cancel()
-            task.cancel()
-            raise EngineFault(f"async-lock timed out in queue {name}")
-        if not await self._within(LOCK_HOLD_SECONDS, task):
-            raise EngineFault(f"Maximum execution time is exceeded {name}")
-        if task.cancelled():
-            raise CutConnection
-        await task
-
-    async def _within(self, seconds: float, task: asyncio.Task[None]) -> bool:
-        """Whether a task ended within so much simulated time.
-
-        The time is counted in steps, so that at a high speed a busy machine's hiccup counts as one of them.
-        """
-        for _ in range(PATIENCE_STEPS):
-            step = self._tasks.run(self._clock.sleep(seconds / PATIENCE_STEPS))
-            await asyncio.wait([task, step], return_when=asyncio.FIRST_COMPLETED)
-            step.cancel()
-            if task.done():
-                return True
-        return False
+        await self._locks.run(call, slowly)
 
     def _status(self, name: str) -> Status | None:
         session = self.running.get(name)
@@ -247,7 +278,3 @@ class Lifecycle:
             if condition():
                 return
             await self._clock.sleep(POLL_SECONDS)
-
-
-async def _turn(got_lock: asyncio.Event) -> None:
-    await got_lock.wait()

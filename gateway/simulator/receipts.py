@@ -10,7 +10,8 @@ from gateway.simulator.events import EventHub
 from gateway.simulator.ids import parse_phone
 from gateway.simulator.messages import Message
 from gateway.simulator.numbers import NumberBook
-from gateway.simulator.session import RunningSession, Status, StoredSession
+from gateway.simulator.session import RunningSession
+from gateway.simulator.stored import StoredSession
 
 SERVER_SECONDS = (0.05, 0.2)
 DEVICE_SECONDS = (0.5, 2.0)
@@ -91,14 +92,14 @@ class Receipts:
 
     def acknowledge(self, stored: StoredSession, message: Message, ack: int) -> None:
         """A receipt arrives now, or when the session works again."""
-        session = self._running(stored.name)
-        if session is None or session.status is not Status.WORKING:
-            stored.owed.append(lambda: self.acknowledge(stored, message, ack))
+        device = stored.device
+        if device is None or not device.connected:
+            stored.owed.append((message, ack))
             return
         message.ack = -1 if ack == -1 else max(message.ack, ack)
         event = "message.ack.group" if message.chat_id.endswith("@g.us") else "message.ack"
         chat_id = self._chat_in_receipt(message.chat_id)
-        self._hub.emit(session, event, lambda: self._engine.ack_json(message, ack, chat_id))
+        device.emit(event, lambda: self._engine.ack_json(message, ack, chat_id))
 
     def _later(self, stored: StoredSession, message: Message, ack: int, seconds: float) -> None:
         self._clock.call_later(seconds, lambda: self.acknowledge(stored, message, ack))

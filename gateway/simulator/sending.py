@@ -180,7 +180,7 @@ class Sender:
 
     def _check_session(self, draft: Draft, attempt: Attempt) -> None:
         session = draft.session
-        if session.closed or session.status is not Status.WORKING:
+        if not session.connected:
             self._refuse(draft, attempt, "session_not_working")
             raise self._engine.socket_closed()
         code = self._sick.get(session)

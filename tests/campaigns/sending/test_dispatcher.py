@@ -10,7 +10,8 @@ import campaigns.sending.dispatcher
 from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Task, Turn
 from campaigns.sending.queue import take_turn
 from gateway.clock import Clock
-from gateway.simulator.session import Status
+from gateway.simulator.server import Boot
+from gateway.simulator.stored import Status
 from tests.conftest import MakeWorld
 from tests.harness.ledger import (
     ROUNDING,
@@ -215,7 +216,7 @@ async def test_waha_down_in_the_middle_is_waited_for(make_world: MakeWorld, data
     world = await make_world(2, message_delay=0.5, hold_seconds=3)
     campaign_id = await world.submit(10)
     await world.until_sent(4)
-    await world.waha.restart(down_seconds=20.0, start_delay_seconds=0.1)
+    await world.waha.restart(Boot(down_seconds=20.0, start_delay_seconds=0.1))
     assert (await world.finish(campaign_id)).state == "completed"
     assert_all_arrived(world, 10)
     assert short_gaps(world.ledger, 0.5) == []
