@@ -39,7 +39,11 @@ from gateway.http.strict_json import StrictJson
 from gateway.ids import make_id
 from gateway.settings import Settings, SettingsError
 from gateway.vault import Vault, read_or_create_admin_token
+from sessions import history
+from sessions.lifecycle import Lifecycle, WebhookTarget
 from sessions.manager import SessionManager
+from sessions.news.state_writer import StateWriter
+from sessions.news.watch import WatchParts
 from sessions.pairing.qr_codes import QrBook
 from sessions.pairing.service import Pairing
 from sessions.servers.fleet import Fleet, TransportFactory
@@ -129,15 +133,19 @@ def build_gateway(
     fleet = Fleet(db, Vault(folder), bus, clock, timeout_seconds=settings.waha.timeout_seconds, transports=transports)
     receipts = Receipts(db, clock)
     qr_book = QrBook()
-    manager = SessionManager(
-        db,
-        fleet,
-        bus,
-        clock,
-        qr_book,
+    lifecycle = Lifecycle(db, fleet, clock, _webhook_target(settings))
+    writer = StateWriter(db, bus, lifecycle, qr_book)
+    replica = make_id(clock.now())
+    watches = WatchParts(
+        db=db,
+        clock=clock,
+        fleet=fleet,
+        writer=writer,
+        replica=replica,
         sweep_seconds=settings.waha.sweep_seconds,
-        on_message=receipts.note,
-        follow_events=transports is None,
+        follow_events=transports is None and settings.waha.events == "websocket",
+        on_message=lambda _member, event: receipts.note(event),
+        after_sweep=(),
     )
     dispatch = settings.dispatch
     transmitter = Transmitter(
@@ -150,7 +158,7 @@ def build_gateway(
             max_attempts=dispatch.max_attempts,
         ),
     )
-    queue = QueueSettings(replica=make_id(clock.now()), lease_seconds=dispatch.lease_seconds, jitter=dispatch.jitter)
+    queue = QueueSettings(replica=replica, lease_seconds=dispatch.lease_seconds, jitter=dispatch.jitter)
     dispatcher = Dispatcher(db, transmitter, bus, clock, queue, timeout_seconds=settings.waha.timeout_seconds)
     phones = PhoneReader(settings.phone)
     campaigns = CampaignService(
@@ -169,12 +177,12 @@ def build_gateway(
         bus=bus,
         fleet=fleet,
         receipts=receipts,
-        manager=manager,
+        manager=SessionManager(watches, bus),
         dispatcher=dispatcher,
         transmitter=transmitter,
         delays=DelayService(db, bus),
-        sessions=SessionService(db, fleet, manager, phones, qr_book),
-        pairing=Pairing(db, fleet, manager, clock, qr_book),
+        sessions=SessionService(db, fleet, lifecycle, writer, bus, phones, qr_book),
+        pairing=Pairing(db, fleet, lifecycle, writer, bus, clock, qr_book),
         campaigns=campaigns,
         status=StatusReader(
             db,
@@ -193,11 +201,18 @@ def build_gateway(
     )
 
 
+def _webhook_target(settings: Settings) -> WebhookTarget | None:
+    if settings.waha.events != "webhook":
+        return None
+    return WebhookTarget(settings.waha.webhook_url, settings.waha.webhook_secret.get_secret_value())
+
+
 def _chores(db: Database, clock: Clock) -> AsyncIOScheduler:
     """What is done by the clock. The scheduler only triggers; what to do is decided by the time that it is given."""
 
     async def retention() -> None:
         await forget_old(db, clock.now())
+        await history.forget_old(db, clock.now())
 
     scheduler = AsyncIOScheduler(timezone="UTC")
     scheduler.add_job(retention, "interval", hours=1, coalesce=True, max_instances=1)

@@ -58,9 +58,7 @@ class Diary:
     def __init__(self) -> None:
         self._noted: list[SessionNoted] = []
 
-    async def note(
-        self, tx: AsyncConnection, sender_id: int, number: str, kind: Kind, reason: str, at: float
-    ) -> None:
+    async def note(self, tx: AsyncConnection, sender_id: int, number: str, kind: Kind, reason: str, at: float) -> None:
         """Write one line; `at` is in epoch seconds of the database's clock."""
         await tx.execute(insert(session_event).values(sender_id=sender_id, at=at, kind=kind, reason=reason))
         self._noted.append(SessionNoted(sender_id, number, kind, reason, at))
@@ -72,9 +70,7 @@ class Diary:
             bus.publish(line)
 
 
-async def page(
-    connection: AsyncConnection, sender_id: int, offset: int, limit: int
-) -> tuple[Sequence[AnyRow], int]:
+async def page(connection: AsyncConnection, sender_id: int, offset: int, limit: int) -> tuple[Sequence[AnyRow], int]:
     """Some lines of a session's history, newest first (columns: id, at, kind, reason), and how many there are."""
     mine = session_event.c.sender_id == sender_id
     rows = await connection.execute(

@@ -33,7 +33,7 @@ TRANSITIONS: dict[SessionState, frozenset[SessionState]] = {
     SessionState.SCANNED: _ANY,
     SessionState.CONNECTED: _ANY,
     SessionState.FAILED: _ANY,
-    SessionState.EXPIRED: _ANY - {SessionState.SCANNED},
+    SessionState.EXPIRED: _ANY,
 }
 
 

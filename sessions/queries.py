@@ -18,18 +18,10 @@ SESSION_COLUMNS = (
     sender.c.id.label("sender_id"),
     sender.c.number,
     sender.c.account_id,
-    session.c.server_id,
-    session.c.name,
-    session.c.state,
-    session.c.waha_status,
-    session.c.desired,
-    session.c.reason,
-    session.c.push_name,
-    session.c.paired_at,
-    session.c.pairing_until,
-    session.c.last_active,
-    session.c.state_at,
-    session.c.created_at,
+    sender.c.locked_until,
+    sender.c.lock_strikes,
+    sender.c.lock_reason,
+    *(column for column in session.c if column.name != "sender_id"),
     server.c.name.label("server_name"),
     server.c.up.label("server_up"),
     server.c.last_seen_at.label("server_seen_at"),
@@ -45,6 +37,11 @@ def _sessions() -> Select[*tuple[Any, ...]]:
 async def find_session(connection: AsyncConnection, number: str) -> AnyRow | None:
     """The session of `number`, or None."""
     return (await connection.execute(_sessions().where(sender.c.number == number))).first()
+
+
+async def find_by_sender(connection: AsyncConnection, sender_id: int) -> AnyRow | None:
+    """The session of one sender, or None."""
+    return (await connection.execute(_sessions().where(sender.c.id == sender_id))).first()
 
 
 async def find_by_name(connection: AsyncConnection, server_id: str, name: str) -> AnyRow | None:
@@ -108,15 +105,18 @@ async def delete_session(tx: AsyncConnection, sender_id: int) -> None:
     await tx.execute(session.delete().where(session.c.sender_id == sender_id))
 
 
-async def transition(
-    tx: AsyncConnection, sender_id: int, before: SessionState, after: SessionState, **values: Any
-) -> bool:
-    """Move a session's state by compare-and-set; False if it was not in `before` any more."""
+async def transition(tx: AsyncConnection, row: AnyRow, after: SessionState, **values: Any) -> bool:
+    """Move a session's state by compare-and-set; False if it has moved, or WAHA was heard of, since `row` was read."""
+    before = SessionState(row.state)
     if before != after and after not in TRANSITIONS[before]:
         return False
-    result = await tx.execute(
-        update(session).where(session.c.sender_id == sender_id, session.c.state == before).values(state=after, **values)
+    as_it_was = (
+        session.c.sender_id == row.sender_id,
+        session.c.state == before,
+        session.c.status_at == row.status_at,
+        session.c.server_id == row.server_id,
     )
+    result = await tx.execute(update(session).where(*as_it_was).values(state=after, **values))
     return result.rowcount == 1
 
 

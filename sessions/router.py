@@ -30,10 +30,6 @@ def describe(row: AnyRow, service: SessionService, expiry_days: float) -> dict[s
     """A session row as the API tells it."""
     last_active = row.last_active or row.paired_at
     expires_at = last_active + expiry_days * 86_400 if last_active is not None else None
-    state = SessionState(row.state)
-    at_work = state is SessionState.CONNECTED or (
-        row.paired_at is not None and state in (SessionState.STARTING, SessionState.SCANNED, SessionState.STOPPED)
-    )
     return {
         "phone_number": f"+{row.number}",
         "grade": service.phones.grade(row.number),
@@ -48,7 +44,7 @@ def describe(row: AnyRow, service: SessionService, expiry_days: float) -> dict[s
         "paired_at": as_time(row.paired_at),
         "last_active": as_time(last_active),
         "expires_at": as_time(expires_at),
-        "requires_auth": not at_work,
+        "requires_auth": row.requires_auth,
         "created_at": as_time(row.created_at),
     }
 

@@ -1,18 +1,26 @@
 """What can be done with a session that is there: look at it, start, stop, log out, remove."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.auth import tokens
 from gateway.auth.access import PhoneReader
 from gateway.db import AnyRow, Database, read_now
 from gateway.errors import NotFound, SessionNotConnected
+from gateway.events import EventBus
 from gateway.waha.errors import SessionNotFound, SessionNotWorking, WahaError
 from gateway.waha.ids import parse_chat_id
-from sessions import lifecycle, queries
-from sessions.manager import SessionManager
-from sessions.models import SessionState
+from sessions import history, queries
+from sessions.history import Diary, Kind
+from sessions.lifecycle import Held, Lifecycle, as_gateway_error, client_of
+from sessions.models import Desired, SessionState
+from sessions.news.state_writer import StateWriter
 from sessions.pairing.qr_codes import QrBook
 from sessions.servers.fleet import Fleet
+
+PATIENCE_SECONDS = 5.0
+"""How long a call waits for another one on the same session to end."""
 
 
 class SessionService:
@@ -22,13 +30,17 @@ class SessionService:
         self,
         db: Database,
         fleet: Fleet,
-        manager: SessionManager,
+        lifecycle: Lifecycle,
+        writer: StateWriter,
+        bus: EventBus,
         phones: PhoneReader,
         qr_book: QrBook,
     ) -> None:
         self._db = db
         self._fleet = fleet
-        self._manager = manager
+        self._lifecycle = lifecycle
+        self._writer = writer
+        self._bus = bus
         self._qr_book = qr_book
         self.phones = phones
 
@@ -61,11 +73,11 @@ class SessionService:
         """
         row = await self.get(number)
         try:
-            me = await lifecycle.client_of(self._fleet, row).get_me(row.name)
+            me = await client_of(self._fleet, row).get_me(row.name)
         except (SessionNotFound, SessionNotWorking):
             me = None
         except WahaError as error:
-            raise lifecycle.as_gateway_error(error) from error
+            raise as_gateway_error(error) from error
         if me is None:
             raise SessionNotConnected(
                 f"the session is not connected; scan the code of GET /api/sessions/+{number}/qr first"
@@ -73,44 +85,45 @@ class SessionService:
         chat = parse_chat_id(me.id)
         return {"id": me.id, "phone_number": f"+{chat.digits if chat else number}", "name": me.push_name or ""}
 
-    # --- stopping -----------------------------------------------------------------------------------------------
+    async def history(self, number: str, offset: int, limit: int) -> tuple[list[AnyRow], int]:
+        """Some lines of what happened to a session, newest first, and how many there are; raises `NotFound`."""
+        row = await self.get(number)
+        async with self._db.read() as connection:
+            lines, total = await history.page(connection, row.sender_id, offset, limit)
+        return list(lines), total
+
+    # --- doing --------------------------------------------------------------------------------------------------
+    # What is wanted is stored first: where we or WAHA fail after that, the keeper finishes it.
 
     async def start(self, number: str) -> AnyRow:
         """Start a stopped session, or restart a failed one; one that runs is left alone."""
-        row = await self.get(number)
-        async with self._db.write() as tx:
-            await queries.change(tx, row.sender_id, desired="RUNNING")
-        try:
-            await self._manager.note(row, await lifecycle.bring_up(lifecycle.client_of(self._fleet, row), row))
-        except WahaError as error:
-            raise lifecycle.as_gateway_error(error) from error
+        row = await self._want(number, Desired.RUNNING, repairs=0, repair_at=0.0)
+        async with self._held(row, "start") as held:
+            info = await held.bring_up()
+        member = self._fleet.member(row.server_id)
+        if member is not None:
+            await self._writer.on_answer(member, held.row, info)
         return await self.get(number)
 
     async def stop(self, number: str) -> AnyRow:
         """Stop the session; it stays paired."""
-        row = await self.get(number)
-        async with self._db.write() as tx:
-            await queries.change(tx, row.sender_id, desired="STOPPED", pairing_until=None)
-        try:
-            await lifecycle.client_of(self._fleet, row).stop_session(row.name)
-        except WahaError as error:
-            raise lifecycle.as_gateway_error(error) from error
-        await self._set_state(row, SessionState.STOPPED, waha_status="STOPPED", reason="stopped on request")
+        row = await self._want(number, Desired.STOPPED, pairing_until=None)
+        async with self._held(row, "stop") as held:
+            await held.stop()
+        await self._stopped(row, Kind.STOPPED, "stopped on request")
         return await self.get(number)
 
     async def logout(self, number: str) -> AnyRow:
         """Unpair the phone; the session is stopped, and its tokens end. Where WAHA fails, nothing has changed."""
         row = await self.get(number)
-        client = lifecycle.client_of(self._fleet, row)
-        try:
-            await client.logout_session(row.name)
+        async with self._held(row, "logout") as held:
+            await held.logout()
             async with self._db.write() as tx:
-                await queries.change(tx, row.sender_id, desired="STOPPED", paired_at=None, pairing_until=None)
+                gone = {"paired_at": None, "pairing_until": None, "requires_auth": True}
+                await queries.change(tx, row.sender_id, desired=Desired.STOPPED, **gone)
                 await tokens.revoke(tx, number)
-            await client.stop_session(row.name)  # logging out a running session starts it again, at a QR
-        except WahaError as error:
-            raise lifecycle.as_gateway_error(error) from error
-        await self._set_state(row, SessionState.STOPPED, waha_status="STOPPED", reason="logged out on request")
+            await held.stop()  # logging out a running session starts it again, at a QR
+        await self._stopped(row, Kind.LOGGED_OUT, "logged out on request")
         return await self.get(number)
 
     async def delete(self, number: str) -> None:
@@ -119,24 +132,49 @@ class SessionService:
         Raises:
             NotFound: no session.
         """
-        row = await self.get(number)
-        try:
-            client = lifecycle.client_of(self._fleet, row)
-            await client.stop_session(row.name)  # deleting a session that runs has crashed older versions
-            await client.delete_session(row.name)
-        except WahaError as error:
-            raise lifecycle.as_gateway_error(error) from error
-        async with self._db.write() as tx:
-            await queries.delete_session(tx, row.sender_id)
-            await tokens.revoke(tx, number)
-        self._qr_book.forget(number)
-        self._manager.tell(row.sender_id, number, SessionState.STOPPED)
+        row = await self._want(number, Desired.DELETED, pairing_until=None)
+        async with self._held(row, "delete") as held:
+            await self.finish_delete(held, Kind.DELETED, "removed on request")
 
-    async def _set_state(self, row: AnyRow, after: SessionState, **values: Any) -> None:
+    async def finish_delete(self, held: Held, kind: Kind, reason: str) -> None:
+        """Remove a held session that is meant to be removed.
+
+        Raises:
+            WahaError: WAHA did not do it; it is tried again.
+        """
+        row, diary = held.row, Diary()
+        await held.delete()
         async with self._db.write() as tx:
+            await diary.note(tx, row.sender_id, row.number, kind, reason, await read_now(tx))
+            await queries.delete_session(tx, row.sender_id)
+            await tokens.revoke(tx, row.number)
+        self._qr_book.forget(row.number)
+        diary.tell(self._bus)
+        self._writer.tell(row.sender_id, row.number, SessionState.STOPPED)
+
+    async def _want(self, number: str, desired: Desired, **values: Any) -> AnyRow:
+        row = await self.get(number)
+        async with self._db.write() as tx:
+            await queries.change(tx, row.sender_id, desired=desired, **values)
+        return row
+
+    @asynccontextmanager
+    async def _held(self, row: AnyRow, verb: str) -> AsyncIterator[Held]:
+        try:
+            async with self._lifecycle.hold(row.sender_id, verb, patience=PATIENCE_SECONDS) as held:
+                yield held
+        except WahaError as error:
+            raise as_gateway_error(error) from error
+
+    async def _stopped(self, row: AnyRow, kind: Kind, reason: str) -> None:
+        diary = Diary()
+        async with self._db.write() as tx:
+            now = await read_now(tx)
             fresh = await queries.find_session(tx, row.number)
             if fresh is not None:
-                await queries.transition(
-                    tx, row.sender_id, SessionState(fresh.state), after, state_at=await read_now(tx), **values
-                )
-        self._manager.tell(row.sender_id, row.number, after)
+                values = {"waha_status": "STOPPED", "reason": reason, "status_at": now}
+                values |= {"state_at": now} if fresh.state != SessionState.STOPPED else {}
+                await queries.transition(tx, fresh, SessionState.STOPPED, **values)
+                await diary.note(tx, row.sender_id, row.number, kind, reason, now)
+        diary.tell(self._bus)
+        self._writer.tell(row.sender_id, row.number, SessionState.STOPPED)

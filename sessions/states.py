@@ -11,15 +11,24 @@ _PLAIN = {
     WahaStatus.PASSKEY_CONFIRMATION_REQUIRED: SessionState.SCANNED,
 }
 
+_ENDS_EXPIRY = frozenset(
+    {WahaStatus.WORKING, WahaStatus.PASSKEY_REQUIRED, WahaStatus.PASSKEY_CONFIRMATION_REQUIRED, WahaStatus.STOPPED}
+)
+
 
 def state_of(status: WahaStatus, before: SessionState, *, paired: bool, pairing_open: bool) -> SessionState:
     """Our state for WAHA's `status`, given what we told last.
 
-    A session that was paired and is back at a QR that nobody asked for was logged out by the phone: EXPIRED. NOWEB
-    goes from the QR through STARTING to WORKING: between the two it was SCANNED.
+    A session that was paired and is back at a QR that nobody asked for was logged out by the phone: EXPIRED. It stays
+    so, whatever WAHA does with its code, until somebody asks for it or the session works. NOWEB goes from the QR
+    through STARTING to WORKING: between the two it was SCANNED.
     """
+    if status is WahaStatus.SCAN_QR_CODE and paired and not pairing_open:
+        return SessionState.EXPIRED
+    if before is SessionState.EXPIRED and not pairing_open and status not in _ENDS_EXPIRY:
+        return SessionState.EXPIRED
     if status is WahaStatus.SCAN_QR_CODE:
-        return SessionState.EXPIRED if paired and not pairing_open else SessionState.WAITING_FOR_SCAN
+        return SessionState.WAITING_FOR_SCAN
     if status is WahaStatus.STARTING:
         scanned = before in (SessionState.WAITING_FOR_SCAN, SessionState.SCANNED) and pairing_open
         return SessionState.SCANNED if scanned else SessionState.STARTING

@@ -14,12 +14,15 @@ from gateway.auth.access import Caller
 from gateway.clock import Clock
 from gateway.db import AnyRow, Database, read_now
 from gateway.errors import Conflict, NoCapacity, NotFound, ServiceUnavailable
+from gateway.events import EventBus
 from gateway.waha.client import WahaClient
 from gateway.waha.errors import SessionNotFound, SessionNotWorking, WahaError, WahaUnreachable
 from gateway.waha.schemas import SessionInfo, WahaStatus
-from sessions import lifecycle, queries
-from sessions.manager import SessionManager
-from sessions.models import SessionState
+from sessions import queries
+from sessions.history import Diary, Kind
+from sessions.lifecycle import Lifecycle, as_gateway_error, client_of
+from sessions.models import Desired, SessionState
+from sessions.news.state_writer import StateWriter
 from sessions.pairing.qr_codes import PAIRING_SECONDS, QrBook, ShownQr
 from sessions.servers.fleet import Fleet
 
@@ -43,10 +46,21 @@ class Created:
 class Pairing:
     """Opens pairings and shows their codes. Numbers are digits that were read and allowed before."""
 
-    def __init__(self, db: Database, fleet: Fleet, manager: SessionManager, clock: Clock, qr_book: QrBook) -> None:
+    def __init__(
+        self,
+        db: Database,
+        fleet: Fleet,
+        lifecycle: Lifecycle,
+        writer: StateWriter,
+        bus: EventBus,
+        clock: Clock,
+        qr_book: QrBook,
+    ) -> None:
         self._db = db
         self._fleet = fleet
-        self._manager = manager
+        self._lifecycle = lifecycle
+        self._writer = writer
+        self._bus = bus
         self._clock = clock
         self._qr_book = qr_book
 
@@ -60,32 +74,41 @@ class Pairing:
             NoCapacity: no server has room.
         """
         while True:
+            diary = Diary()
             async with self._db.write() as tx:
                 now = await read_now(tx)
                 row = await queries.find_session(tx, number)
                 if row is None:
-                    await self._reserve(tx, caller, number, now)
+                    sender_id = await self._reserve(tx, caller, number, now)
+                    await diary.note(tx, sender_id, number, Kind.CREATED, "its pairing was opened", now)
                 else:
                     _refuse_second(row, now, caller)
                     await self._open(tx, row, now)
                 token = await tokens.issue(tx, number, caller.account_id, now)
+            diary.tell(self._bus)
             try:
-                fresh = await self._get(number)
-                await self._manager.note(fresh, await lifecycle.bring_up(self._client(fresh), fresh))
+                await self._bring_up(await self._get(number))
                 return Created(await self._get(number), token)
             except WahaUnreachable as error:
                 if row is not None:
-                    raise lifecycle.as_gateway_error(error) from error
-                await self._give_up_place(number)
+                    raise as_gateway_error(error) from error
+                await self._give_up_place(number, error)
             except WahaError as error:
-                raise lifecycle.as_gateway_error(error) from error
+                raise as_gateway_error(error) from error
 
-    async def _give_up_place(self, number: str) -> None:
+    async def _bring_up(self, row: AnyRow) -> SessionInfo:
+        """Have WAHA run the session, and write what it says unless something newer was heard."""
+        async with self._lifecycle.hold(row.sender_id, "create", patience=START_PATIENCE_SECONDS) as held:
+            info = await held.bring_up()
+        await self._heard(held.row, info)
+        return info
+
+    async def _give_up_place(self, number: str, error: WahaError) -> None:
         """The server that was chosen has just gone: nothing of the session is there, so another one can take it."""
         row = await self._get(number)
         member = self._fleet.member(row.server_id)
         if member is not None:
-            await self._fleet.set_reachable(member, up=False)
+            await self._fleet.note_failure(member, error)
         async with self._db.write() as tx:
             await queries.delete_session(tx, row.sender_id)
             await tokens.revoke(tx, number)
@@ -93,9 +116,10 @@ class Pairing:
     async def _open(self, tx: AsyncConnection, row: AnyRow, now: float) -> None:
         """From now on it is known that somebody asked for a QR."""
         self._qr_book.forget(row.number)
-        await queries.change(tx, row.sender_id, desired="RUNNING", reason="", pairing_until=now + PAIRING_SECONDS)
+        values = {"reason": "", "pairing_until": now + PAIRING_SECONDS, "repairs": 0, "repair_at": 0.0}
+        await queries.change(tx, row.sender_id, desired=Desired.RUNNING, **values)
 
-    async def _reserve(self, tx: AsyncConnection, caller: Caller, number: str, now: float) -> None:
+    async def _reserve(self, tx: AsyncConnection, caller: Caller, number: str, now: float) -> int:
         place = await queries.place(tx)
         if place is None:
             raise NoCapacity
@@ -107,15 +131,12 @@ class Pairing:
                 "server_id": place.id,
                 "name": number,
                 "state": SessionState.STARTING,
-                "waha_status": "",
-                "desired": "RUNNING",
-                "reason": "",
-                "push_name": "",
                 "pairing_until": now + PAIRING_SECONDS,
                 "state_at": now,
                 "created_at": now,
             },
         )
+        return sender_id
 
     async def qr(self, number: str) -> tuple[AnyRow, ShownQr | None]:
         """The session and, where it waits for a scan, the current code.
@@ -131,7 +152,7 @@ class Pairing:
             async with asyncio.timeout(LIMIT_SECONDS):
                 code = await self._read_code(row)
         except WahaError as error:
-            raise lifecycle.as_gateway_error(error) from error
+            raise as_gateway_error(error) from error
         except TimeoutError:
             raise ServiceUnavailable("the WAHA server of this session is slow; ask again") from None
         row = await self._get(number)
@@ -163,9 +184,10 @@ class Pairing:
         return None
 
     async def _heard(self, row: AnyRow, info: SessionInfo) -> None:
+        """Write what a call answered; `row` was read before it."""
         member = self._fleet.member(row.server_id)
         if member is not None and info.status is not WahaStatus.STARTING:
-            await self._manager.apply(member, row.name, info.status, info.me.id if info.me else None)
+            await self._writer.on_answer(member, row, info)
 
     async def _running(self, client: WahaClient, row: AnyRow) -> SessionInfo:
         """WAHA's present word on the session, after starting what has to be started."""
@@ -180,9 +202,10 @@ class Pairing:
         if at_rest or (info is not None and info.status is WahaStatus.SCAN_QR_CODE and not asked):
             async with self._db.write() as tx:  # before anything starts: its first event finds the pairing open
                 await self._open(tx, row, now)
-        if info is None:
-            return await lifecycle.create(client, row)
-        return await lifecycle.wake(client, row, info)
+        if not at_rest and info is not None:
+            return info
+        async with self._lifecycle.hold(row.sender_id, "start", patience=START_PATIENCE_SECONDS) as held:
+            return await held.bring_up()
 
     async def _get(self, number: str) -> AnyRow:
         async with self._db.read() as connection:
@@ -192,7 +215,7 @@ class Pairing:
         return row
 
     def _client(self, row: AnyRow) -> WahaClient:
-        return lifecycle.client_of(self._fleet, row)
+        return client_of(self._fleet, row)
 
 
 def _refuse_second(row: AnyRow, now: float, caller: Caller) -> None:

@@ -347,7 +347,7 @@ async def test_the_sweep_brings_the_truth_after_events_were_lost(
 async def test_a_session_that_its_server_has_forgotten_is_told_and_comes_back_when_it_does(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessions.manager.MISSING_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr("sessions.news.watch.MISSING_GRACE_SECONDS", 0.0)
     world = await make_world(waha={"sweep_seconds": 0.05})
     await world.pair(ALICE)
     stored = world.waha.server.lifecycle.stored.pop(ALICE[1:])

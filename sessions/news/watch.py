@@ -1,0 +1,220 @@
+"""Watching one WAHA server: its events, and a sweep that asks for the truth.
+
+One replica watches a server at a time, by a lease in the server's row; it is renewed with each sweep. What wakes the
+watch: its pause is over, its event stream was (re)connected, or a call found the server away. A sweep is one call for
+all sessions; whatever was not heard is found by it. While the server does not answer, it is asked again after more and
+more time. `stop` ends the watch and gives the lease back.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.clock import Clock
+from gateway.db import AnyRow, Database, read_now
+from gateway.waha.errors import WahaError
+from gateway.waha.events import EventStream
+from gateway.waha.schemas import Connected, MessageAckEvent, MessageAnyEvent, SessionInfo, SessionStatusEvent
+from sessions import queries
+from sessions.news.state_writer import StateWriter
+from sessions.servers.fleet import Fleet, Member
+
+log = structlog.get_logger()
+
+MISSING_GRACE_SECONDS = 60.0
+HEALTH_SECONDS = 30.0
+MINIMUM_LEASE_SECONDS = 30.0
+RETRY_SECONDS = 2.0
+
+MessageEvent = MessageAckEvent | MessageAnyEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep saw: our sessions on one server as they are stored now, and what WAHA says about each by name.
+
+    `now` is the database's time of the answer; `connected_since`, on the same clock, when the event stream was opened
+    last (None: no events come by this watch now).
+    """
+
+    member: Member
+    rows: Sequence[AnyRow]
+    infos: Mapping[str, SessionInfo]
+    now: float
+    connected_since: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchParts:
+    """What every watch works with. `on_message` takes receipts and messages; `after_sweep` is told what was seen."""
+
+    db: Database
+    clock: Clock
+    fleet: Fleet
+    writer: StateWriter
+    replica: str
+    sweep_seconds: float
+    follow_events: bool
+    on_message: Callable[[Member, MessageEvent], None]
+    after_sweep: Sequence[Callable[[Swept], None]]
+
+
+class ServerWatch:
+    """Watches one server, while this replica is the one that does."""
+
+    def __init__(self, member: Member, parts: WatchParts) -> None:
+        self.member = member
+        self._parts = parts
+        self._sweep_now = asyncio.Event()
+        self._stream: EventStream | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._connected_since: float | None = None
+        self._health_at = 0.0
+        self._holds = False
+        self._suspected = False
+        self._stopping = False
+        self._task = asyncio.create_task(self._run(), name=f"watch {member.name}")
+
+    def look(self, *, suspected: bool = False) -> None:
+        """Have the server looked at now; `suspected`: a call found it away."""
+        self._suspected |= suspected
+        self._sweep_now.set()
+
+    async def stop(self) -> None:
+        """Stop watching; another replica may take over at once."""
+        self._stopping = True
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._close_stream()
+        if self._holds:
+            try:
+                await self._parts.fleet.release(self.member, self._parts.replica)
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("watch_not_given_back", server=self.member.name, error=str(error))
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long the watch is ours without a renewal."""
+        return max(MINIMUM_LEASE_SECONDS, 3 * self._parts.sweep_seconds)
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._sweep_now.clear()
+            try:
+                pause = await self._round()
+            except (SQLAlchemyError, OSError) as error:
+                log.error("watch_failed", server=self.member.name, error=str(error))
+                pause = RETRY_SECONDS
+            await self._parts.clock.wait(self._sweep_now, pause)
+
+    async def _round(self) -> float:
+        """Look once; how many seconds to rest then."""
+        parts, member = self._parts, self.member
+        suspected, self._suspected = self._suspected, False
+        lease = await parts.fleet.hold(member, parts.replica, self.lease_seconds)
+        if lease is None:
+            self._holds = False
+            await self._close_stream()
+            if suspected and member.up:
+                await self._probe()
+            return parts.sweep_seconds
+        if not self._holds:
+            log.info("watching", server=member.name)
+            self._holds = True
+            self._health_at = 0.0
+            self._open_stream()
+        if not member.up and lease.now < lease.ask_at:
+            return lease.ask_at - lease.now
+        try:
+            if not member.up or lease.now >= self._health_at:
+                await parts.fleet.check_health(member)
+                self._health_at = lease.now + max(HEALTH_SECONDS, parts.sweep_seconds)
+            await self.sweep(lease.now)
+        except WahaError as error:
+            return await parts.fleet.note_failure(member, error)
+        return parts.sweep_seconds
+
+    async def _probe(self) -> None:
+        """Another replica watches this server, but it was this one that found it away."""
+        try:
+            await self.member.client.ping()
+        except WahaError as error:
+            await self._parts.fleet.note_failure(self.member, error)
+
+    async def sweep(self, asked_at: float) -> None:
+        """Ask for all sessions, and write what differs from what we knew. `asked_at` is the database's time.
+
+        Raises:
+            WahaError: the server did not answer.
+        """
+        parts, member = self._parts, self.member
+        infos = {info.name: info for info in await member.client.list_sessions(all=True)}
+        async with parts.db.read() as connection:
+            rows = await queries.sessions_on(connection, member.id)
+            now = await read_now(connection)
+        parts.fleet.note_answer(member, now)
+        changed = False
+        for row in rows:
+            if row.status_at < asked_at:  # what was heard since then is fresher than this answer
+                changed |= await self._compare(row, infos.get(row.name), now)
+        await parts.fleet.note_ghosts(member, sorted(set(infos) - {row.name for row in rows}))
+        if changed:
+            async with parts.db.read() as connection:
+                rows = await queries.sessions_on(connection, member.id)
+        hears = self._stream is not None and self._stream.connected
+        swept = Swept(member, rows, infos, now, self._connected_since if hears else None)
+        for callback in parts.after_sweep:
+            callback(swept)
+
+    async def _compare(self, row: AnyRow, info: SessionInfo | None, now: float) -> bool:
+        """One session in a sweep; whether there was something to write."""
+        writer = self._parts.writer
+        if info is None:
+            if now - row.created_at <= MISSING_GRACE_SECONDS or self.member.is_young(now):
+                return False
+            await writer.on_missing(row)
+            return True
+        if not writer.differs(row, info):
+            return False
+        await writer.on_answer(self.member, row, info)
+        return True
+
+    # --- events -------------------------------------------------------------------------------------------------
+
+    def _open_stream(self) -> None:
+        if self._parts.follow_events:
+            self._stream = EventStream(self.member.url, self.member.api_key)
+            self._following = asyncio.create_task(self._follow(self._stream), name=f"events {self.member.name}")
+
+    async def _close_stream(self) -> None:
+        stream, self._stream = self._stream, None
+        following, self._following = self._following, None
+        self._connected_since = None
+        if stream is not None:
+            await stream.aclose()
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    async def _follow(self, stream: EventStream) -> None:
+        async for event in stream:
+            try:
+                if isinstance(event, Connected):
+                    self._connected_since = await self._now()
+                    self._health_at = 0.0  # it may have restarted
+                    self.look()  # what happened before this moment was not heard
+                elif isinstance(event, SessionStatusEvent):
+                    if not await self._parts.writer.on_event(self.member, event):
+                        self.look()
+                else:
+                    self._parts.on_message(self.member, event)
+            except (SQLAlchemyError, OSError) as error:
+                log.error("event_failed", server=self.member.name, error=str(error))
+                self.look()
+
+    async def _now(self) -> float:
+        async with self._parts.db.read() as connection:
+            return await read_now(connection)
