@@ -12,8 +12,10 @@ from starlette.routing import WebSocketRoute
 
 from gateway.simulator import (
     control,
+    control_sending,
     routes_auth,
     routes_chats,
+    routes_contacts,
     routes_sending,
     routes_server,
     routes_sessions,
@@ -51,8 +53,10 @@ def create_app(
             *routes_sessions.routes(),
             *routes_server.routes(),
             *routes_auth.routes(),
+            *routes_contacts.routes(),
             *routes_chats.routes(),
             *control.routes(),
+            *control_sending.routes(),
             WebSocketRoute("/ws", stream),
         ],
         middleware=[Middleware(Door, server=server)],

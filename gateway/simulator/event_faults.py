@@ -33,11 +33,16 @@ class EventFaults:
 
 def parse_event_faults(values: dict[str, Any]) -> EventFaults:
     """Event faults with the given fields, the others at rest; ValueError names a wrong one."""
-    known = [one.name for one in dataclasses.fields(EventFaults)]
+    return EventFaults(**check_fields(EventFaults, values))
+
+
+def check_fields(faults: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a dataclass of faults: probabilities, and `_seconds` up to a day; ValueError names a wrong one."""
+    known = [one.name for one in dataclasses.fields(faults)]
     for name, value in values.items():
         if name not in known:
-            raise ValueError(f"unknown event fault '{name}', known are: {', '.join(known)}")
+            raise ValueError(f"unknown fault '{name}', known are: {', '.join(known)}")
         limit = MAX_SECONDS if name.endswith("_seconds") else 1
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= limit:
             raise ValueError(f"{name} must be a number from 0 to {limit}")
-    return EventFaults(**values)
+    return values

@@ -1,4 +1,4 @@
-"""The routes that look: messages of a chat, numbers, hidden ids."""
+"""The routes that look into the session's own store: messages of a chat, and hidden ids."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.simulator.access import check_session_access, session_of
-from gateway.simulator.errors import WahaError, not_found, undefined_property
+from gateway.simulator.access import session_of
+from gateway.simulator.errors import EngineFault, WahaError, not_found
 from gateway.simulator.http import Json, waha
 from gateway.simulator.ids import make_chat_id, parse_message_id
 from gateway.simulator.messages import ACK_NAMES, Message, MessageStore
@@ -18,7 +18,10 @@ from gateway.simulator.session import RunningSession, Status
 
 
 async def one_message(request: Request) -> Response:
-    """A message by its bare or serialized id (WEBJS: serialized only); 404 when it is not there."""
+    """A message by its bare or serialized id (WEBJS: serialized only); 404 when it is not there.
+
+    GOWS can be told to say so with its gRPC error, a 500.
+    """
     server = waha(request)
     session = await server.lifecycle.in_status(session_of(request), Status.WORKING)
     store = _store(server, session)
@@ -27,6 +30,8 @@ async def one_message(request: Request) -> Response:
     if given.chat or server.engine.bare_lookup:
         message = store.find(_chat(server, request), given.bare)
     if message is None:
+        if server.config.missing_is_500 and server.engine.name == "GOWS":
+            raise EngineFault("5 NOT_FOUND: message not found", code=5, details="message not found")
         raise not_found("Message not found")
     return Json(server.engine.message_json(message))
 
@@ -42,21 +47,6 @@ async def messages(request: Request) -> Response:
         found = iter(list(found)[::-1])
     offset, limit = int(query.get("offset", "0")), int(query.get("limit", "10"))
     return Json([server.engine.message_json(one) for one in islice(found, offset, offset + limit)])
-
-
-async def check_exists(request: Request) -> Response:
-    """Ask WhatsApp whether a number is known to it, and under which chat id."""
-    server = waha(request)
-    name = request.query_params.get("session")
-    check_session_access(request, name)
-    session = await server.lifecycle.in_status(name, Status.WORKING)
-    phone = request.query_params.get("phone")
-    if phone is None:
-        raise undefined_property("includes")
-    session.touch()
-    await server.clock.sleep(server.config.latency_seconds)
-    known = server.numbers.resolve(phone.strip().lstrip("+").removesuffix("@c.us"))
-    return Json(server.engine.exists_json(None if known is None else f"{known}@c.us"))
 
 
 async def lid_of_phone(request: Request) -> Response:
@@ -117,7 +107,6 @@ def routes() -> list[BaseRoute]:
     """The routes of this file."""
     chats = "/api/{session}/chats/{chat}/messages"
     return [
-        Route("/api/contacts/check-exists", check_exists, methods=["GET"]),
         Route(chats, messages, methods=["GET"]),
         Route(f"{chats}/{{message}}", one_message, methods=["GET"]),
         Route("/api/{session}/lids/pn/{phone}", lid_of_phone, methods=["GET"]),

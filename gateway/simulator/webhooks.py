@@ -1,8 +1,11 @@
 """Webhooks as WAHA sends them: signed, retried, each in its own task, lost when the server dies."""
 
+import dataclasses
 import hashlib
 import hmac
 import random
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -11,6 +14,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from gateway.simulator.clock import SimClock
 from gateway.simulator.errors import JsonObject
+from gateway.simulator.event_faults import check_fields
 from gateway.simulator.ids import make_ulid
 from gateway.simulator.tasks import TaskGroup
 
@@ -18,6 +22,25 @@ log = structlog.get_logger()
 
 DEFAULT_ATTEMPTS = 15
 DEFAULT_DELAY_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookFaults:
+    """What goes wrong with webhooks beside what goes wrong with all events."""
+
+    lose: float = 0.0
+    """The probability that an event is never posted to an endpoint."""
+    delay_seconds: float = 0.0
+    """How long each event waits before it is posted for the first time."""
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields by name."""
+        return dataclasses.asdict(self)
+
+
+def parse_webhook_faults(values: dict[str, Any]) -> WebhookFaults:
+    """Webhook faults with the given fields, the others at rest; ValueError names a wrong one."""
+    return WebhookFaults(**check_fields(WebhookFaults, values))
 
 
 class WebhookSender:
@@ -34,6 +57,7 @@ class WebhookSender:
         version: str,
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
+        self.faults = WebhookFaults()
         self._clock = clock
         self._rng = rng
         self._version = version
@@ -43,6 +67,8 @@ class WebhookSender:
 
     def send(self, hook: JsonObject, envelope: JsonObject, body: bytes) -> None:
         """Start delivering one event to one endpoint; returns at once."""
+        if self.faults.lose > 0 and self._rng.random() < self.faults.lose:
+            return
         self._tasks.spawn(self._deliver(hook, self._headers(hook, envelope, body), body))
 
     async def drained(self) -> None:
@@ -61,6 +87,7 @@ class WebhookSender:
             self._client = None
 
     async def _deliver(self, hook: JsonObject, headers: dict[str, str], body: bytes) -> None:
+        await self._clock.sleep(self.faults.delay_seconds)
         retries = hook.get("retries") or {}
         attempts = int(retries.get("attempts", DEFAULT_ATTEMPTS))
         for attempt in range(1, attempts + 1):
@@ -73,7 +100,7 @@ class WebhookSender:
                 if answer.is_success:
                     return
                 log.debug("webhook_refused", url=hook["url"], attempt=attempt, status=answer.status_code)
-                wait = _retry_after(answer, wait)
+                wait = self._retry_after(answer, wait)
             if attempt < attempts:
                 await self._clock.sleep(wait)
         log.warning("webhook_given_up", url=hook["url"], attempts=attempts)
@@ -101,13 +128,18 @@ class WebhookSender:
             return delay * 2.0 ** (attempt - 1) * self._rng.uniform(1.0, 1.2)
         return delay
 
+    def _retry_after(self, answer: httpx.Response, otherwise: float) -> float:
+        """How long the endpoint asks to be left alone: so many seconds, or until an HTTP date."""
+        value = answer.headers.get("Retry-After", "")
+        if value.isdigit():
+            return float(value)
+        try:
+            return (parsedate_to_datetime(value).timestamp() - self._clock.now()) * self._clock.speed
+        except ValueError:
+            return otherwise
+
     def _http(self) -> httpx.AsyncClient:
         if self._client is None:
             transport = self._transport or AiohttpTransport(limits=httpx.Limits(max_connections=100))
             self._client = httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(None), trust_env=False)
         return self._client
-
-
-def _retry_after(answer: httpx.Response, otherwise: float) -> float:
-    value = answer.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else otherwise
