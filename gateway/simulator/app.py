@@ -13,6 +13,7 @@ from starlette.routing import WebSocketRoute
 from gateway.simulator import (
     control,
     control_sending,
+    control_sessions,
     routes_auth,
     routes_chats,
     routes_contacts,
@@ -56,6 +57,7 @@ def create_app(
             *routes_contacts.routes(),
             *routes_chats.routes(),
             *control.routes(),
+            *control_sessions.routes(),
             *control_sending.routes(),
             WebSocketRoute("/ws", stream),
         ],

@@ -10,8 +10,6 @@ from gateway.simulator.control_input import checked, field, number, running, wor
 from gateway.simulator.errors import unprocessable
 from gateway.simulator.faults import parse_faults
 from gateway.simulator.http import Json, read_json, waha
-from gateway.simulator.server import Boot
-from gateway.simulator.stored import Status
 
 
 async def ledger(request: Request) -> Response:
@@ -27,41 +25,6 @@ async def clear_ledger(request: Request) -> Response:
     """Forget all transmissions; their numbers are not used again."""
     waha(request).ledger.clear()
     return Response(status_code=204)
-
-
-async def scan(request: Request) -> Response:
-    """A phone scans the QR that a session shows; 422 when it shows none."""
-    session = running(request)
-    phone = await field(request, "phone")
-    if not phone.isdigit():
-        raise unprocessable("phone must be digits with the country code, such as 447700900123")
-    if not session.scan(phone):
-        raise unprocessable(f"the session shows no QR, its status is {session.status}")
-    return Json({"name": session.name, "phone": phone})
-
-
-async def phone_logout(request: Request) -> Response:
-    """The phone removes this linked device."""
-    session = running(request)
-    waha(request).remove_device(session.stored)
-    return Json({"name": session.name, "status": session.status.value})
-
-
-async def force_status(request: Request) -> Response:
-    """Put a running session into a status, whatever it was doing."""
-    server = waha(request)
-    session = running(request)
-    wanted = await field(request, "status")
-    if wanted not in [status.value for status in Status]:
-        raise unprocessable(f"status must be one of {', '.join(Status)}")
-    status = Status(wanted)
-    if status is Status.STOPPED:
-        await server.lifecycle.force_stop(session.name)
-    elif status is Status.WORKING and session.me is None:
-        raise unprocessable("the session is not paired, scan first")
-    else:
-        await session.force(status)
-    return Json({"name": session.name, "status": session.status.value})
 
 
 async def incoming(request: Request) -> Response:
@@ -154,18 +117,6 @@ async def acknowledge(request: Request) -> Response:
     return Json({"id": message.id, "ack": message.ack})
 
 
-async def restart(request: Request) -> Response:
-    """The server process dies, is away for `down_seconds`, and brings its sessions back one by one."""
-    server = waha(request)
-    body = await read_json(request)
-    plan = Boot(
-        down_seconds=number(body.get("down_seconds", 0), "down_seconds"),
-        start_delay_seconds=number(body.get("start_delay_seconds", 0), "start_delay_seconds"),
-    )
-    await server.restart(plan, keep=server.connections.find(request.scope))
-    return Json({"boot": server.boot})
-
-
 def routes() -> list[BaseRoute]:
     """The routes of this file."""
     one = "/sim/sessions/{session}"
@@ -179,10 +130,6 @@ def routes() -> list[BaseRoute]:
         Route("/sim/clock", get_clock, methods=["GET"]),
         Route("/sim/clock", put_clock, methods=["PUT"]),
         Route("/sim/receipts", put_receipts, methods=["PUT"]),
-        Route("/sim/restart", restart, methods=["POST"]),
-        Route(f"{one}/scan", scan, methods=["POST"]),
-        Route(f"{one}/logout", phone_logout, methods=["POST"]),
-        Route(f"{one}/status", force_status, methods=["POST"]),
         Route(f"{one}/incoming", incoming, methods=["POST"]),
         Route(f"{one}/phone-message", phone_message, methods=["POST"]),
         Route(f"{one}/ack", acknowledge, methods=["POST"]),

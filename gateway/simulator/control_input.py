@@ -7,7 +7,8 @@ from starlette.requests import Request
 
 from gateway.simulator.errors import JsonObject, session_not_found, unprocessable
 from gateway.simulator.http import read_json, waha
-from gateway.simulator.session import RunningSession, Status
+from gateway.simulator.session import RunningSession
+from gateway.simulator.stored import Status, StoredSession
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -19,6 +20,11 @@ def running(request: Request) -> RunningSession:
     if session is None:
         raise session_not_found()
     return session
+
+
+def stored(request: Request) -> StoredSession:
+    """The session in the path, whether it runs or not; 404 when it is not stored."""
+    return waha(request).lifecycle.known(request.path_params["session"])
 
 
 def working(request: Request) -> RunningSession:
@@ -47,6 +53,22 @@ def number(value: Any, name: str) -> float:
     if not 0 <= read < float("inf"):
         raise unprocessable(f"{name} must be 0 or more")
     return read
+
+
+def flag(body: JsonObject, name: str, default: bool | None = None) -> bool:
+    """A truth of the body; without a default it must be there; else 422."""
+    value = body.get(name, default)
+    if not isinstance(value, bool):
+        raise unprocessable(f"{name} must be true or false")
+    return value
+
+
+async def phone_field(request: Request) -> str:
+    """The `phone` of the body, digits with the country code; else 422."""
+    phone = await field(request, "phone")
+    if not phone.isdigit():
+        raise unprocessable("phone must be digits with the country code, such as 447700900123")
+    return phone
 
 
 def checked(call: Callable[[A], R], value: A) -> R:

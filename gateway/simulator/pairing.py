@@ -69,12 +69,12 @@ class Pairing:
     def make_code(self, phone: str) -> str:
         """A code for this number to type; the one before is void."""
         code = make_pairing_code(self._rng)
-        self._code = (phone, code)
+        self._code = (phone, _bare(code))
         return code
 
     def enter_code(self, phone: str, code: str) -> bool:
-        """A phone types a code; False when it is not the one that was made for it last."""
-        return self._code == (phone, code) and self.scan(phone)
+        """A phone types a code, with its dash or without; False when it is not the one that was made for it last."""
+        return self._code == (phone, _bare(code)) and self.scan(phone)
 
     def prove(self) -> bool:
         """Somebody signed the challenge; False when none is pending."""
@@ -131,6 +131,10 @@ class Pairing:
         finally:
             self._clock.cancel(timer)
         return not woken
+
+
+def _bare(code: str) -> str:
+    return code.replace("-", "").upper()
 
 
 def _challenge(rng: random.Random) -> JsonObject:
