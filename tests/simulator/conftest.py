@@ -14,6 +14,8 @@ from gateway.simulator.config import SimulatorConfig
 from gateway.simulator.events import Subscriber
 from gateway.simulator.serve import build_server, listen
 from gateway.simulator.server import WahaServer
+from gateway.simulator.stored import SessionStore
+from tests.harness.virtual_time import VirtualLoop, VirtualSimClock
 
 FAST = 1000.0
 SENDER = "447700900123"
@@ -90,6 +92,27 @@ class Simulated:
             await self.server.clock.sleep(0.1)
         return sending
 
+    async def act(self, verb: str, name: str = SENDER) -> int:
+        """One lifecycle call; its HTTP status."""
+        return (await self.call("POST", f"/api/sessions/{name}/{verb}")).status_code
+
+    async def tell(self, path: str, body: Any = None) -> Any:
+        """Tell the simulator something under `/sim/`; its answer, which must be a success."""
+        answer = await self.call("POST", f"/sim/{path}", body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def statuses(self, until: str, *, count: int = 1, name: str = SENDER) -> list[str]:
+        """The statuses that a session tells from now on, until one of them was told `count` times."""
+        told: list[str] = []
+        while told.count(until) < count:
+            told.append((await self.watch.next("session.status", name=name))["payload"]["status"])
+        return told
+
+    async def listed(self, query: str = "?all=true") -> dict[str, str]:
+        """The status of each session that is listed."""
+        return {one["name"]: one["status"] for one in (await self.call("GET", f"/api/sessions{query}")).json()}
+
     async def status(self, name: str = SENDER) -> str:
         """The session's status as the API tells it."""
         return str((await self.call("GET", f"/api/sessions/{name}")).json()["status"])
@@ -113,11 +136,17 @@ Simulate = Callable[..., Awaitable[Simulated]]
 
 @pytest.fixture
 async def simulate() -> AsyncIterator[Simulate]:
-    """Make a simulated server behind an ASGI transport: no latency and a fast clock unless told."""
+    """Make a simulated server behind an ASGI transport: no latency and a fast clock unless told.
+
+    In a test that is marked `virtual_time` its clock is the loop's. Servers with one `store` share their disk.
+    """
     async with AsyncExitStack() as stack:
 
-        async def make(**settings: Any) -> Simulated:
-            app = create_app(SimulatorConfig(**{"speed": FAST, "latency_seconds": 0.0, **settings}))
+        async def make(store: SessionStore | None = None, **settings: Any) -> Simulated:
+            loop = asyncio.get_running_loop()
+            clock = VirtualSimClock(loop) if isinstance(loop, VirtualLoop) else None
+            config = SimulatorConfig(**{"speed": FAST, "latency_seconds": 0.0, **settings})
+            app = create_app(config, clock, store)
             transport = httpx.ASGITransport(app=app)
             client = httpx.AsyncClient(transport=transport, base_url="http://waha.test")
             await stack.enter_async_context(client)
