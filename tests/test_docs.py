@@ -22,7 +22,9 @@ from gateway.app import Gateway, build_gateway, create_app
 from gateway.settings import ENV_PREFIX, Settings, SettingsError, load_settings
 from gateway.simulator.app import create_app as create_simulator
 from gateway.simulator.config import SimulatorConfig
+from gateway.simulator.event_faults import EventFaults
 from gateway.simulator.faults import Faults
+from gateway.simulator.webhooks import WebhookFaults
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "config.toml"
@@ -236,7 +238,9 @@ def test_the_page_of_the_simulator_names_every_route_and_no_other() -> None:
     assert set(re.findall(r"^\| `([A-Z]+ /sim/[^`]+)`", SIMULATOR, re.MULTILINE)) == routes
 
 
-@pytest.mark.parametrize("fault", [field.name for field in fields(Faults)])
+@pytest.mark.parametrize(
+    "fault", [field.name for kind in (Faults, EventFaults, WebhookFaults) for field in fields(kind)]
+)
 def test_the_page_of_the_simulator_names_the_fault(fault: str) -> None:
     assert f"`{fault}`" in SIMULATOR
 

@@ -27,8 +27,8 @@ MESSAGE_ID = "3EB0AAAAAAAAAAAAAAAAAA"
 class Watch:
     """Reads a server's events in order, so that a test waits for a fact and never for a time."""
 
-    def __init__(self, server: WahaServer) -> None:
-        self._subscriber = Subscriber("*", ["*"])
+    def __init__(self, server: WahaServer, *events: str) -> None:
+        self._subscriber = Subscriber("*", events or ["*"])
         server.events.subscribe(self._subscriber)
 
     async def next(self, event: str, **payload: Any) -> dict[str, Any]:
