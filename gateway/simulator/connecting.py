@@ -36,14 +36,16 @@ class Connector:
         attempts = {"backoff": self._back_off, "steady": self._strike, "reload": self._reload}
         return await attempts[self._engine.reconnects]()
 
-    async def lose(self) -> None:
-        """The connection broke: say so, and wait until the engine's first attempt is due."""
-        if self._engine.reconnects == "reload":
-            await self._fail_and_start()
-            return
-        self._tell(Status.STARTING)
-        if self._engine.reconnects == "steady":
+    def lost(self) -> None:
+        """Say that the connection broke."""
+        self._tell(Status.FAILED if self._engine.reconnects == "reload" else Status.STARTING)
+
+    async def pause(self) -> None:
+        """Wait from then on until the engine's first attempt is due."""
+        if self._engine.reconnects != "backoff":
             await self._clock.sleep(RETRY_SECONDS)
+        if self._engine.reconnects == "reload":
+            self._tell(Status.STARTING)
 
     async def _back_off(self) -> bool:
         failures = 0
@@ -70,10 +72,6 @@ class Connector:
         while (left := self._seconds_left()) > 0:
             await self._clock.sleep(min(left, PAGE_SECONDS))
             if self._seconds_left() > 0:
-                await self._fail_and_start()
+                self.lost()
+                await self.pause()
         return True
-
-    async def _fail_and_start(self) -> None:
-        self._tell(Status.FAILED)
-        await self._clock.sleep(RETRY_SECONDS)
-        self._tell(Status.STARTING)

@@ -154,7 +154,7 @@ class RunningSession:
         if self.status in PAIRING and self.engine.reconnects != "reload":
             self._end(Status.FAILED)
         elif self.status in (Status.WORKING, *PAIRING):
-            self._begin(self._reconnect())
+            self._lose()
 
     def replaced(self) -> None:
         """Another engine object took our place: GOWS waits for ever, the others take it back."""
@@ -163,7 +163,7 @@ class RunningSession:
         if self.engine.reconnects == "backoff":
             self._end(Status.STARTING)
         else:
-            self._begin(self._reconnect())
+            self._lose()
 
     def hear_of_removal(self) -> None:
         """The phone removed this device: FAILED, and what is left of the login depends on the engine."""
@@ -203,8 +203,12 @@ class RunningSession:
         else:
             await self._pair()
 
-    async def _reconnect(self) -> None:
-        await self._connector.lose()
+    def _lose(self) -> None:
+        self._begin(self._come_back())
+        self._connector.lost()
+
+    async def _come_back(self) -> None:
+        await self._connector.pause()
         await self._live()
 
     async def _pair(self) -> None:
@@ -226,7 +230,8 @@ class RunningSession:
         self.stored.login_spoiled = False
         self._on_paired(self.stored)
         if self.engine.starts_again_after_pairing:
-            await self._reconnect()
+            self._connector.lost()
+            await self._come_back()
         else:
             self._work()
 

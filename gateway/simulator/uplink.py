@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from gateway.simulator.clock import SimClock
 
+ROUNDING = 0.001
+
 
 class Uplink:
     """Which sessions of a server cannot reach WhatsApp, and for how long still."""
@@ -28,4 +30,5 @@ class Uplink:
 
     def seconds_left(self, name: str) -> float:
         """For how long a session will not reach WhatsApp; 0 when it does."""
-        return max(0.0, self._until.get(name, self._all_until) - self._clock.elapsed())
+        left = self._until.get(name, self._all_until) - self._clock.elapsed()
+        return left if left > ROUNDING else 0.0
