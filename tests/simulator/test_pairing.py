@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import re
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -163,3 +164,52 @@ async def test_the_qr_clock_runs_at_the_speed_that_is_set_while_it_runs(simulate
     await waha.create()
     assert (await waha.call("PUT", "/sim/clock", {"speed": 10_000})).json() == {"speed": 10_000}
     await asyncio.wait_for(waha.watch.next("session.status", status="FAILED"), timeout=20)
+
+
+async def code_of(waha: Simulated, phone: str = SENDER) -> str:
+    """A pairing code for a number."""
+    answer = await waha.call("POST", f"/api/{SENDER}/auth/request-code", {"phoneNumber": phone})
+    return str(answer.json()["code"])
+
+
+@pytest.mark.parametrize("typed", [str, lambda code: code.replace("-", "").lower()])
+@pytest.mark.virtual_time
+async def test_a_typed_pairing_code_pairs_the_number_that_typed_it(
+    simulate: Simulate, typed: Callable[[str], str]
+) -> None:
+    waha = await simulate()
+    await waha.show_qr()
+    code = typed(await code_of(waha, "+44 7700 900 123"))
+    await waha.tell(f"sessions/{SENDER}/enter-code", {"phone": SENDER, "code": code})
+    event = await waha.watch.next("session.status", status="WORKING")
+    assert event["me"]["id"] == f"{SENDER}@c.us"
+
+
+@pytest.mark.virtual_time
+async def test_a_code_is_for_one_number_and_until_the_next_one_only(simulate: Simulate) -> None:
+    waha = await simulate()
+    await waha.show_qr()
+    first, second = await code_of(waha), await code_of(waha)
+    path = f"/sim/sessions/{SENDER}/enter-code"
+    for phone, code in [(SENDER, first), ("447700900999", second), (SENDER, "")]:
+        assert (await waha.call("POST", path, {"phone": phone, "code": code})).status_code == 422
+    assert await waha.status() == "SCAN_QR_CODE"
+    assert (await waha.call("POST", path, {"phone": SENDER, "code": second})).status_code == 200
+
+
+@pytest.mark.virtual_time
+async def test_a_code_is_void_when_the_qr_codes_ran_out(simulate: Simulate) -> None:
+    waha = await simulate()
+    await waha.show_qr()
+    code = await code_of(waha)
+    assert (await waha.statuses("FAILED"))[-1] == "FAILED"
+    body = {"phone": SENDER, "code": code}
+    assert (await waha.call("POST", f"/sim/sessions/{SENDER}/enter-code", body)).status_code == 422
+
+
+@pytest.mark.virtual_time
+async def test_two_sessions_that_scan_by_themselves_at_once_get_different_numbers(simulate: Simulate) -> None:
+    waha = await simulate(auto_scan_seconds=2)
+    await asyncio.gather(waha.create("sales"), waha.create("support"))
+    paired = [(await waha.watch.next("session.status", status="WORKING"))["me"]["id"] for _ in range(2)]
+    assert len(set(paired)) == 2
