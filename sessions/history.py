@@ -30,6 +30,7 @@ class Kind(StrEnum):
     FAILED = "session.failed"
     EXPIRING = "session.expiring"
     EXPIRED = "session.expired"
+    PHONE_UNSEEN = "session.phone_unseen"
     LOGGED_OUT = "session.logged_out"
     DELETED = "session.deleted"
     STARTED = "keeper.started"

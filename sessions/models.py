@@ -117,7 +117,8 @@ class Session(SQLModel, table=True):
     restarted for being deaf. `moving_to` is the server that it is moving to.
 
     Two clocks: `last_active` of the session and `phone_last_seen` of the phone. `ping_at` is the next ping, `pinged_at`
-    the last that was answered, `ping_failures` counts those since; `warned_at` is when its expiry was announced.
+    the last that was answered, `ping_failures` counts those since; `warned_at` is when its expiry was announced, and
+    `phone_warned_at` when it was told that its phone has not been seen.
     """
 
     __table_args__ = (
@@ -152,6 +153,7 @@ class Session(SQLModel, table=True):
     pinged_at: float | None = None
     ping_failures: int = 0
     warned_at: float | None = None
+    phone_warned_at: float | None = None
     capping: str = ""
     state_at: float
     created_at: float

@@ -145,8 +145,7 @@ class StateWriter:
         if after is SessionState.CONNECTED:
             name = (told.me.push_name or "") if told.me else ""
             values |= {"reason": "", "pairing_until": None, "requires_auth": False, "push_name": name or row.push_name}
-            values |= {"last_active": now, "warned_at": None} if before is not SessionState.CONNECTED else {}
-            values |= {"paired_at": now, "phone_last_seen": now} if row.paired_at is None else {}
+            values |= _scanned(now) if row.paired_at is None else {}
         elif after is SessionState.FAILED and open_until is not None:
             values |= {"reason": CODES_RAN_OUT, "pairing_until": None, "requires_auth": True}
         elif after is SessionState.FAILED:
@@ -225,8 +224,18 @@ class StateWriter:
 _AT_A_CODE = frozenset({SessionState.WAITING_FOR_SCAN, SessionState.EXPIRED})
 
 
+def _scanned(now: float) -> dict[str, Any]:
+    """Both clocks begin with the scan. A connection that is made anew is no activity: it would hide a dead session."""
+    begun = dict.fromkeys(("ping_at", "warned_at", "phone_warned_at"), None)
+    return begun | {"paired_at": now, "last_active": now, "phone_last_seen": now, "ping_failures": 0}
+
+
 def _is_later(active_at: float | None, row: AnyRow) -> bool:
-    return active_at is not None and active_at > (row.last_active or 0.0) + 1.0
+    """Whether WAHA tells of an activity. A ping counts there as soon as it is asked: while one is due, or has failed
+    last, only its answer or a send of ours proves anything."""
+    if active_at is None or row.ping_at is not None or row.ping_failures:
+        return False
+    return bool(active_at > (row.last_active or 0.0) + 1.0)
 
 
 def _is_of_another_phone(row: AnyRow, status: WahaStatus, me: Me | None) -> bool:

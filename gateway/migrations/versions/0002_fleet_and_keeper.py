@@ -51,6 +51,7 @@ def session_columns() -> tuple[sa.Column[Any], ...]:
         sa.Column("pinged_at", sa.Float(), nullable=True),
         sa.Column("ping_failures", sa.Integer(), nullable=False, server_default=ZERO),
         sa.Column("warned_at", sa.Float(), nullable=True),
+        sa.Column("phone_warned_at", sa.Float(), nullable=True),
         sa.Column("capping", sa.String(), nullable=False, server_default=EMPTY),
     )
 
