@@ -58,6 +58,6 @@ def _about_webhooks(hooks: Any) -> list[str]:
             complaints.append(f"{where}.url must be a URL address")
         if not isinstance(hook.get("events"), list):
             complaints.append(f"{where}.events must be an array")
-        if (hook.get("retries") or {}).get("policy", "constant") not in POLICIES:
+        if (hook.get("retries") or {}).get("policy") not in (None, *POLICIES):
             complaints.append(f"{where}.retries.policy must be one of: {', '.join(POLICIES)}")
     return complaints

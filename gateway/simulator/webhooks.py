@@ -20,8 +20,7 @@ from gateway.simulator.tasks import TaskGroup
 
 log = structlog.get_logger()
 
-DEFAULT_ATTEMPTS = 15
-DEFAULT_DELAY_SECONDS = 2.0
+USUAL: dict[str, Any] = {"attempts": 15, "delaySeconds": 2.0, "policy": "constant"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +87,8 @@ class WebhookSender:
 
     async def _deliver(self, hook: JsonObject, headers: dict[str, str], body: bytes) -> None:
         await self._clock.sleep(self.faults.delay_seconds)
-        retries = hook.get("retries") or {}
-        attempts = int(retries.get("attempts", DEFAULT_ATTEMPTS))
+        retries = USUAL | {name: value for name, value in (hook.get("retries") or {}).items() if value is not None}
+        attempts = int(retries["attempts"])
         for attempt in range(1, attempts + 1):
             wait = self._delay(retries, attempt)
             try:
@@ -120,11 +119,10 @@ class WebhookSender:
         return headers | {str(header["name"]): str(header["value"]) for header in custom}
 
     def _delay(self, retries: dict[str, Any], attempt: int) -> float:
-        delay = float(retries.get("delaySeconds", DEFAULT_DELAY_SECONDS))
-        policy = retries.get("policy", "constant")
-        if policy == "linear":
+        delay = float(retries["delaySeconds"])
+        if retries["policy"] == "linear":
             return delay * attempt
-        if policy == "exponential":
+        if retries["policy"] == "exponential":
             return delay * 2.0 ** (attempt - 1) * self._rng.uniform(1.0, 1.2)
         return delay
 

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.simulator.chance import seeded
 from gateway.simulator.faults import Fault, Faults, parse_faults
-from tests.simulator.conftest import RECIPIENT, SENDER, Simulate
+from tests.simulator.conftest import CHAT, RECIPIENT, SENDER, Simulate
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,8 @@ from tests.simulator.conftest import RECIPIENT, SENDER, Simulate
         ("hang", 500, True),
         ("hang_before", 500, False),
         ("hang_then_deliver", 201, True),
+        ("no_receipts", 201, True),
+        ("no_trace", 201, True),
     ],
 )
 async def test_a_fault_answers_so_and_whatsapp_has_the_message_or_not(
@@ -196,3 +198,35 @@ async def test_a_refused_number_stays_refused_under_a_fault_that_would_accept(si
     await waha.faults(cut_after=1)
     assert (await waha.send()).status_code == 500
     assert await waha.ledger() == []
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("engine", "ack"), [("GOWS", 1), ("NOWEB", 0), ("WEBJS", 0)])
+async def test_a_message_without_receipts_is_told_and_found_and_reaches_nobody(
+    simulate: Simulate, engine: str, ack: int
+) -> None:
+    waha = await simulate(engine=engine)
+    await waha.pair(noweb={"store": {"enabled": True, "fullSync": False}})
+    await waha.faults(no_receipts=1)
+    assert (await waha.send()).status_code == 201
+    await waha.server.clock.sleep(3600)
+    assert [event["event"] for event in waha.watch.heard()] == ["message.any"]
+    [sent] = await waha.ledger()
+    assert (sent["shown"], sent["answer_status"]) == (False, 201)
+    found = await waha.call("GET", f"/api/{SENDER}/chats/{CHAT}/messages")
+    assert [(one["id"].split("_")[2], one["ack"]) for one in found.json()] == [(sent["id"], ack)]
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("engine", ["GOWS", "NOWEB", "WEBJS"])
+async def test_a_message_without_a_trace_is_neither_told_nor_found(simulate: Simulate, engine: str) -> None:
+    waha = await simulate(engine=engine)
+    await waha.pair(noweb={"store": {"enabled": True, "fullSync": False}})
+    await waha.faults(next=["no_trace"])
+    assert (await waha.send()).status_code == 201
+    await waha.server.clock.sleep(3600)
+    assert waha.watch.heard() == []
+    [sent] = await waha.ledger()
+    assert sent["shown"] is False
+    lookup = f"/api/{SENDER}/chats/{CHAT}/messages/true_{CHAT}_{sent['id']}"
+    assert (await waha.call("GET", lookup)).json()["message"] == "Message not found"

@@ -47,6 +47,26 @@ async def test_a_message_that_is_not_there_is_404(simulate: Simulate) -> None:
     assert answer.json() == {"message": "Message not found", "error": "Not Found", "statusCode": 404}
 
 
+async def test_gows_can_be_told_to_answer_with_its_grpc_error_instead(simulate: Simulate) -> None:
+    waha = await simulate(missing_is_500=True)
+    await waha.pair()
+    answer = await waha.call("GET", f"{MESSAGES}/{MESSAGE_ID}")
+    assert answer.status_code == 500
+    assert (answer.json()["exception"]["code"], answer.json()["exception"]["details"]) == (5, "message not found")
+    await waha.send()
+    assert (await waha.call("GET", f"{MESSAGES}/{MESSAGE_ID}")).status_code == 200
+
+
+async def test_a_message_that_whatsapp_refused_by_receipt_is_found_as_an_error(simulate: Simulate) -> None:
+    waha = await simulate(engine="NOWEB")
+    await waha.pair(**STORE)
+    await waha.faults(error_463=1)
+    await waha.send()
+    await waha.watch.next("message.ack", ack=-1)
+    found = (await waha.call("GET", f"{MESSAGES}/{MESSAGE_ID}")).json()
+    assert (found["ack"], found["ackName"]) == (-1, "ERROR")
+
+
 async def test_a_refused_message_cannot_be_found(simulate: Simulate) -> None:
     waha = await simulate()
     await waha.pair()
@@ -154,14 +174,45 @@ async def test_check_exists_needs_a_working_session(simulate: Simulate) -> None:
     assert answer.status_code == 422
 
 
-async def test_old_brazilian_numbers_exist_without_the_ninth_digit_only(simulate: Simulate) -> None:
-    waha = await simulate()
+NINE, OLD = "5511900000000", "551100000000"
+"""One Brazilian number with and without its ninth digit."""
+
+
+@pytest.mark.parametrize("engine", ["GOWS", "NOWEB", "WEBJS"])
+async def test_old_brazilian_numbers_exist_without_the_ninth_digit_only(simulate: Simulate, engine: str) -> None:
+    waha = await simulate(engine=engine)
     await waha.pair()
-    assert (await exists(waha, "5511900000000"))["chatId"] == "5511900000000@c.us"
-    await waha.call("PUT", "/sim/numbers", {"brazil_without_nine": True})
-    assert (await exists(waha, "5511900000000"))["chatId"] == "551100000000@c.us"
-    assert (await waha.send(chatId="5511900000000@c.us")).status_code == 500
-    assert (await waha.send(chatId="551100000000@c.us")).status_code == 201
+    assert (await exists(waha, NINE))["chatId"] == f"{NINE}@c.us"
+    told = await waha.call("PUT", "/sim/numbers", {"brazil_without_nine": True})
+    assert told.json()["brazil_without_nine"] is True
+    for form in (NINE, f"+{NINE}", OLD):
+        assert (await exists(waha, form))["chatId"] == f"{OLD}@c.us"
+    assert (await waha.send(chatId=f"{OLD}@c.us")).status_code == 201
+    assert [one["shown"] for one in await waha.ledger()] == [True]
+
+
+async def test_gows_knows_no_hidden_id_for_the_wrong_form_of_a_brazilian_number(simulate: Simulate) -> None:
+    waha = await simulate(brazil_without_nine=True)
+    await waha.pair()
+    answer = await waha.send(chatId=f"{NINE}@c.us")
+    message = f"2 UNKNOWN: no LID found for {NINE}@s.whatsapp.net from server"
+    assert (answer.status_code, answer.json()["exception"]["message"]) == (500, message)
+    assert await waha.ledger() == []
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("engine", ["NOWEB", "WEBJS"])
+async def test_other_engines_take_the_wrong_form_and_whatsapp_delivers_it_to_nobody(
+    simulate: Simulate, engine: str
+) -> None:
+    waha = await simulate(engine=engine, brazil_without_nine=True)
+    await waha.pair()
+    assert (await waha.send(chatId=f"{NINE}@c.us")).status_code == 201
+    await waha.server.clock.sleep(3600)
+    acks = [event["payload"]["ack"] for event in waha.watch.heard() if event["event"] == "message.ack"]
+    assert acks == [1]
+    assert [one["shown"] for one in await waha.ledger()] == [False]
+    assert await waha.refusals() == []
 
 
 async def test_numbers_can_leave_whatsapp_and_come_back(simulate: Simulate) -> None:

@@ -2,12 +2,15 @@
 
 import hashlib
 import hmac
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
 import orjson
 import pytest
 
+from tests.harness.virtual_time import EPOCH
 from tests.simulator.conftest import FAST, Simulate, Simulated
 
 KEY = "a secret of this test"
@@ -137,6 +140,56 @@ async def test_retry_after_is_honoured(simulate: Simulate) -> None:
     await waha.create(webhooks=[{"url": "http://gateway.test/hook", "events": ["session.status"]}])
     await delivered(waha)
     assert waha.server.clock.elapsed() - before >= 90
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(
+    ("value", "seconds"), [(format_datetime(datetime.fromtimestamp(EPOCH + 90, UTC), usegmt=True), 90), ("soon", 2)]
+)
+async def test_retry_after_may_be_a_date_and_nonsense_is_passed_over(
+    simulate: Simulate, value: str, seconds: float
+) -> None:
+    endpoint = Endpoint(503, headers={"Retry-After": value})
+    waha = await simulate(transport=httpx.MockTransport(endpoint), start_seconds=1e6)
+    await waha.create(webhooks=[{"url": "http://gateway.test/hook", "events": ["session.status"]}])
+    await delivered(waha)
+    assert len(endpoint.got) == 2
+    assert waha.server.clock.now() == pytest.approx(EPOCH + seconds, abs=0.01)
+
+
+@pytest.mark.virtual_time
+async def test_options_that_are_null_are_the_usual_ones(simulate: Simulate) -> None:
+    endpoint = Endpoint(*[500] * 100)
+    waha = await simulate(transport=httpx.MockTransport(endpoint), start_seconds=1e6)
+    hook = {"url": "http://gateway.test/hook", "events": ["session.status"], "hmac": None, "customHeaders": None}
+    await waha.create(webhooks=[{**hook, "retries": {"attempts": None, "delaySeconds": None, "policy": None}}])
+    await delivered(waha)
+    assert len(endpoint.got) == 15
+    assert waha.server.clock.now() == pytest.approx(EPOCH + 28, abs=0.01)
+
+
+@pytest.mark.virtual_time
+async def test_a_slow_endpoint_holds_up_no_other_event(simulate: Simulate) -> None:
+    got: list[str] = []
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        status = str(orjson.loads(request.content)["payload"]["status"])
+        await waha.server.clock.sleep(60 if status == "STARTING" else 0)
+        got.append(status)
+        return httpx.Response(200)
+
+    waha = await simulate(transport=httpx.MockTransport(answer))
+    await waha.pair(webhooks=[{"url": "http://gateway.test/hook", "events": ["session.status"]}])
+    await delivered(waha)
+    assert got == ["SCAN_QR_CODE", "WORKING", "STARTING"]
+
+
+async def test_every_event_of_one_endpoint_has_a_request_id_of_its_own(simulate: Simulate) -> None:
+    endpoint = Endpoint()
+    waha = await hooked(simulate, endpoint)
+    await delivered(waha)
+    ids = [request.headers["x-webhook-request-id"] for request in endpoint.got]
+    assert len(ids) == len(set(ids)) > 1
 
 
 async def test_an_unreachable_endpoint_is_tried_again(simulate: Simulate) -> None:
