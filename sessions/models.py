@@ -113,8 +113,9 @@ class Session(SQLModel, table=True):
     taken, so that a repeated or late one changes nothing. `capping` is its quota of new chats as JSON, if any.
 
     Keeping: one lifecycle call at a time, by the lease `busy_by`, `busy_with`, `busy_until`. `repairs` in vain so far,
-    the next not before `repair_at`; `configured_at` and `deaf_at` are when it was last given its configuration and
-    restarted for being deaf. `moving_to` is the server that it is moving to.
+    the last at `repaired_at`, the next not before `repair_at`; the last `rejections` of them failed at once, as they do
+    where the login is gone. `configured_at` and `deaf_at` are when it was last given its configuration and restarted
+    for being deaf. `moving_to` is the server that it is moving to.
 
     Two clocks: `last_active` of the session and `phone_last_seen` of the phone. `ping_at` is the next ping, `pinged_at`
     the last that was answered, `ping_failures` counts those since; `warned_at` is when its expiry was announced, and
@@ -145,6 +146,8 @@ class Session(SQLModel, table=True):
     busy_until: float = 0
     repairs: int = 0
     repair_at: float = 0
+    repaired_at: float | None = None
+    rejections: int = 0
     configured_at: float | None = None
     deaf_at: float | None = None
     last_active: float | None = None

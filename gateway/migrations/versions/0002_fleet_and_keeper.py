@@ -44,6 +44,8 @@ def session_columns() -> tuple[sa.Column[Any], ...]:
         sa.Column("busy_until", sa.Float(), nullable=False, server_default=ZERO),
         sa.Column("repairs", sa.Integer(), nullable=False, server_default=ZERO),
         sa.Column("repair_at", sa.Float(), nullable=False, server_default=ZERO),
+        sa.Column("repaired_at", sa.Float(), nullable=True),
+        sa.Column("rejections", sa.Integer(), nullable=False, server_default=ZERO),
         sa.Column("configured_at", sa.Float(), nullable=True),
         sa.Column("deaf_at", sa.Float(), nullable=True),
         sa.Column("phone_last_seen", sa.Float(), nullable=True),
