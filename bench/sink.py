@@ -26,6 +26,12 @@ from bench.numbers import sender_number
 
 _REASONS = {200: b"OK", 201: b"Created", 404: b"Not Found"}
 _VERSION = {"version": "2026.7.1", "engine": "GOWS", "tier": "PLUS", "browser": None, "worker": {"id": "sink"}}
+# what a gateway wants a session to have: otherwise its keeper would begin to configure all of them
+_CONFIG = {
+    "noweb": {"markOnline": False, "store": {"enabled": True, "fullSync": False}},
+    "gows": {"storage": {"messages": True}},
+    "webjs": {"tagsEventsOn": True},
+}
 BACKLOG = 2048
 
 
@@ -47,6 +53,7 @@ class Sink:
         self.sent: dict[str, list[tuple[float, float, str, str]]] = defaultdict(list)
         self.active_at: dict[str, int] = {}
         self.known: set[str] = set()
+        self.started_at = time.monotonic()
 
     def note(self, body: dict[str, Any], received_at: float, answered_at: float) -> None:
         """Keep one send."""
@@ -65,7 +72,7 @@ class Sink:
         return {
             "name": name,
             "status": "WORKING",
-            "config": {},
+            "config": _CONFIG | {"metadata": {"managed_by": "waha-gateway", "number": name}},
             "me": {"id": f"{name}@c.us", "pushName": "bench"},
             "presence": None,
             "timestamps": {"activity": self.active_at.get(name)},
@@ -76,8 +83,13 @@ class Sink:
         match method, path.partition(b"?")[0]:
             case b"GET", b"/api/sessions":
                 return 200, [self.session_json(name) for name in self.sessions]
+            case b"GET", b"/ping":
+                return 200, {"message": "pong"}
             case b"GET", b"/api/server/version":
                 return 200, _VERSION
+            case b"GET", b"/api/server/status":
+                uptime = int((time.monotonic() - self.started_at) * 1000)
+                return 200, {"startTimestamp": int(time.time() * 1000) - uptime, "uptime": uptime}
             case b"GET", b"/sink/record":
                 return 200, self.sent
             case b"POST", b"/sink/forget":
