@@ -17,6 +17,7 @@ from gateway.simulator.app import create_app
 from gateway.simulator.config import EngineName, SimulatorConfig
 from gateway.simulator.fleet import fleet_configs, serve_fleet, servers_block
 from gateway.simulator.serve import build_server
+from gateway.simulator.stored import SessionStore
 
 MAX_SERVERS = 50
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
@@ -47,6 +48,10 @@ def simulate(
     engines: Annotated[
         str | None, typer.Option(metavar="GOWS,NOWEB", help="The servers' engines in turn, instead of --engine.")
     ] = None,
+    shared_store: Annotated[
+        bool,
+        typer.Option("--shared-store", help="The servers share their sessions: one can move to another server."),
+    ] = False,
     auto_scan: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", help="Scan each shown QR by itself after so long.", min=0),
@@ -75,7 +80,7 @@ def simulate(
         if count == 1:
             _run_one(host, dataclasses.replace(base, engine=in_turn[0]), listeners[0])
         else:
-            _run_fleet(host, fleet_configs(base, in_turn), listeners)
+            _run_fleet(host, fleet_configs(base, in_turn), listeners, SessionStore() if shared_store else None)
 
 
 def _run_one(host: str, config: SimulatorConfig, listener: socket.socket) -> None:
@@ -84,12 +89,14 @@ def _run_one(host: str, config: SimulatorConfig, listener: socket.socket) -> Non
         build_server(create_app(config)).run(sockets=[listener])
 
 
-def _run_fleet(host: str, configs: list[SimulatorConfig], listeners: list[socket.socket]) -> None:
+def _run_fleet(
+    host: str, configs: list[SimulatorConfig], listeners: list[socket.socket], store: SessionStore | None
+) -> None:
     addresses = [_tell(host, config, one) for config, one in zip(configs, listeners, strict=True)]
     typer.echo(f"\nFor config.toml:\n\n{servers_block(addresses, configs[0].api_key)}")
     loop_factory = uvicorn.Config("", log_config=None).get_loop_factory()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(serve_fleet([create_app(config) for config in configs], listeners))
+        runner.run(serve_fleet([create_app(config, store=store) for config in configs], listeners))
 
 
 def _tell(host: str, config: SimulatorConfig, listener: socket.socket) -> str:

@@ -63,3 +63,50 @@ def test_a_port_that_is_taken_is_one_line_of_the_simulator_too(run: Run) -> None
 
     assert ended.status == 1
     assert ended.failure.startswith("gateway: cannot listen on http://127.0.0.1:")
+
+
+@pytest.mark.slow
+def test_one_command_simulates_a_fleet_and_says_how_to_use_it(tmp_path: Path) -> None:
+    arguments = ("--servers", "3", "--engines", "gows,NOWEB", "--port", "0", "--api-key", "k", "--shared-store")
+    with gateway("simulate", *arguments, folder=tmp_path) as process:
+        addresses = [process.line_with(r"\((\w+)\) listens on (http://127\.0\.0\.1:\d+)") for _ in range(3)]
+        process.line_with(r'name = "waha3"')
+        url = process.line_with(r'url = "(.*)"')[1]
+        engines, workers, seen = [], [], []
+        for address in addresses:
+            with httpx.Client(base_url=address[2], trust_env=False, headers={"X-Api-Key": "k"}) as client:
+                engines.append(client.get("/api/server/version").json()["engine"])
+                workers.append(client.get("/api/server/status").json()["worker"]["id"])
+                seen.append([one["name"] for one in client.get("/api/sessions?all=true").json()])
+                client.post("/api/sessions", json={"name": f"on-{workers[-1]}", "start": False})
+        process.signal(signal.SIGINT)
+        status = process.end(seconds=10)
+
+    assert engines == [address[1] for address in addresses] == ["GOWS", "NOWEB", "GOWS"]
+    assert workers == ["waha1", "waha2", "waha3"]
+    assert seen == [[], ["on-waha1"], ["on-waha1", "on-waha2"]], "they share one store"
+    assert url == addresses[2][2]
+    assert status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--engines", "GOWS,BAILEYS"), "'BAILEYS' is none of GOWS, NOWEB, WEBJS"),
+        (("--engines", "GOWS,NOWEB", "--servers", "1"), "--engines names 2 servers, --servers 1"),
+        (("--servers", "3", "--port", "65534"), "no ports above 65535"),
+    ],
+)
+def test_a_fleet_that_cannot_be_is_refused(run: Run, arguments: tuple[str, ...], reason: str) -> None:
+    ended = run("simulate", *arguments)
+
+    assert ended.status == 2
+    assert reason in " ".join(ended.err.replace("│", " ").split())
+
+
+def test_one_port_of_a_fleet_that_is_taken_is_one_line(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = run("simulate", "--servers", "2", "--port", str(taken.getsockname()[1] - 1))
+
+    assert ended.status == 1
+    assert ended.failure.startswith("gateway: cannot listen on http://127.0.0.1:")

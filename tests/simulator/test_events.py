@@ -1,5 +1,6 @@
 """The event stream over a real WebSocket, and the envelope of an event."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from gateway.simulator.app import create_app
+from gateway.simulator.events import Subscriber
+from gateway.simulator.serve import build_server
 from tests.simulator.conftest import CHAT, RECIPIENT, SENDER, Simulate, Simulated
 
 
@@ -159,3 +163,48 @@ async def test_sends_of_sessions_made_after_a_restart_are_told_too(simulate: Sim
     await waha.pair()
     await waha.send()
     assert (await waha.watch.next("message.any"))["session"] == SENDER
+
+
+def test_everything_leaves_the_engines_raw_events_out() -> None:
+    everything, raw = Subscriber("*", ["*"]), Subscriber("*", ["engine.event", "state.change"])
+    for event in ("engine.event", "state.change"):
+        assert not everything.wants(SENDER, event)
+        assert raw.wants(SENDER, event)
+    assert everything.wants(SENDER, "message.ack")
+
+
+async def open_by_hand(waha: Simulated) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A WebSocket whose client answers no ping, for it knows nothing of the protocol but the handshake."""
+    base = httpx.URL(waha.client.base_url)
+    reader, writer = await asyncio.open_connection(base.host, base.port)
+    writer.write(
+        b"GET /ws?session=*&events=* HTTP/1.1\r\nHost: waha\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+    return reader, writer
+
+
+async def test_a_socket_whose_client_answers_no_ping_is_dropped(simulate_on_a_port: Simulate) -> None:
+    waha = await simulate_on_a_port(ping_seconds=0.05)
+    reader, writer = await open_by_hand(waha)
+    ping = await reader.readexactly(6)
+    assert ping[0] == 0x89, "a ping"
+    rest = await reader.read()
+    assert rest[:1] in (b"", b"\x88"), "then at most a close, and the end of the connection"
+    writer.close()
+
+
+async def test_a_socket_whose_client_answers_pings_lives_on(simulate_on_a_port: Simulate) -> None:
+    waha = await simulate_on_a_port(ping_seconds=0.3)
+    dropped, writer = await open_by_hand(waha)
+    async with stream(waha) as socket:
+        await dropped.read()  # so long has passed that a silent client is dropped
+        await waha.create()
+        assert (await read(socket))["session"] == SENDER
+    writer.close()
+
+
+def test_sockets_are_pinged_every_minute() -> None:
+    config = build_server(create_app()).config
+    assert (config.ws_ping_interval, config.ws_ping_timeout) == (60, 60)
