@@ -25,6 +25,7 @@ from gateway.clock import Clock
 from gateway.db import Database, read_now
 from gateway.errors import FieldError, ValidationFailed
 from gateway.http.pages import Page, PageRequest, make_page
+from sessions.keepalive.clocks import Periods
 from sessions.models import SessionState
 from sessions.queries import count_by_state
 from sessions.router import describe
@@ -47,7 +48,7 @@ class AdminParts:
     in_flight: Callable[[], int]
     latency: Callable[[], float]
     started_at: float
-    expiry_days: float
+    periods: Periods
     version: str
 
 
@@ -122,7 +123,7 @@ def build_router(parts: AdminParts, access: Access) -> APIRouter:
     ) -> Page[SessionOut]:
         """Every session, whoever owns it."""
         rows, total = await parts.sessions.page(None, [str(s) for s in status or []], page.offset, page.limit)
-        items = [SessionOut.model_validate(describe(row, parts.sessions, parts.expiry_days)) for row in rows]
+        items = [SessionOut.model_validate(describe(row, parts.sessions, parts.periods)) for row in rows]
         return make_page(items, total, page)
 
     @router.get("/delays", summary="The delays")

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as package_version
 
 import structlog
@@ -13,6 +14,7 @@ from sqlalchemy import text
 import admin.router
 import campaigns.sending.router
 import sessions.router
+from campaigns.sending import queries as sending_queries
 from campaigns.sending.delays import DelayService
 from campaigns.sending.dispatcher import Dispatcher
 from campaigns.sending.outcomes import QueueSettings
@@ -28,7 +30,7 @@ from gateway import schema
 from gateway.auth.access import Access, PhoneReader
 from gateway.auth.limiter import Limiter
 from gateway.clock import Clock
-from gateway.db import Database, DatabaseError
+from gateway.db import Database, DatabaseError, read_now
 from gateway.events import EventBus
 from gateway.http.body_limit import BodyLimit
 from gateway.http.docs import install_docs
@@ -40,18 +42,23 @@ from gateway.ids import make_id
 from gateway.settings import Settings, SettingsError
 from gateway.vault import Vault, read_or_create_admin_token
 from sessions import history
+from sessions.keepalive.clocks import Periods
+from sessions.keepalive.evidence import PhoneEvidence, SendEvidence, Sends
+from sessions.keepalive.pings import Pinger
+from sessions.keepalive.sweep import KeepaliveSweep
 from sessions.lifecycle import Lifecycle, WebhookTarget
 from sessions.manager import SessionManager
 from sessions.news.state_writer import StateWriter
-from sessions.news.watch import WatchParts
+from sessions.news.watch import MessageEvent, WatchParts
 from sessions.pairing.qr_codes import QrBook
 from sessions.pairing.service import Pairing
-from sessions.servers.fleet import Fleet, TransportFactory
+from sessions.servers.fleet import Fleet, Member, TransportFactory
 from sessions.service import SessionService
 
 log = structlog.get_logger()
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+FIRST_SWEEP_SECONDS = 20.0
 DESCRIPTION = """
 A gateway to many WhatsApp numbers over many WAHA servers: pair a number by QR, send a campaign through one or more
 numbers at the pace you set, and see what became of every recipient. A message goes out never twice and is never
@@ -59,6 +66,23 @@ lost; never faster than told; and can always say why it waits.
 
 Numbers may be written in any way. Times are ISO 8601 in UTC. Every error has the same shape.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """What keeps sessions alive, and what it learns from."""
+
+    periods: Periods
+    sweep: KeepaliveSweep
+    pinger: Pinger
+    sends: SendEvidence
+    phones: PhoneEvidence
+
+    async def stop(self) -> None:
+        """End what is under way."""
+        await self.pinger.stop()
+        await self.sends.stop()
+        await self.phones.stop()
 
 
 @dataclass(slots=True)
@@ -71,6 +95,7 @@ class Gateway:
     bus: EventBus
     fleet: Fleet
     receipts: Receipts
+    keepalive: Keepalive
     manager: SessionManager
     dispatcher: Dispatcher
     transmitter: Transmitter
@@ -108,6 +133,7 @@ class Gateway:
         if self.chores.running:
             self.chores.shutdown(wait=False)
         await self.manager.stop()
+        await self.keepalive.stop()
         await self.receipts.stop()
         await self.fleet.close()
         await self.db.close()
@@ -136,6 +162,12 @@ def build_gateway(
     lifecycle = Lifecycle(db, fleet, clock, _webhook_target(settings))
     writer = StateWriter(db, bus, lifecycle, qr_book)
     replica = make_id(clock.now())
+    keepalive = _keepalive(settings, db, bus, clock, fleet)
+
+    def on_message(member: Member, event: MessageEvent) -> None:
+        receipts.note(event)
+        keepalive.phones.note(member, event)
+
     watches = WatchParts(
         db=db,
         clock=clock,
@@ -144,8 +176,8 @@ def build_gateway(
         replica=replica,
         sweep_seconds=settings.waha.sweep_seconds,
         follow_events=transports is None and settings.waha.events == "websocket",
-        on_message=lambda _member, event: receipts.note(event),
-        after_sweep=(),
+        on_message=on_message,
+        after_sweep=(keepalive.pinger.after_sweep, keepalive.sends.after_sweep),
     )
     dispatch = settings.dispatch
     transmitter = Transmitter(
@@ -177,6 +209,7 @@ def build_gateway(
         bus=bus,
         fleet=fleet,
         receipts=receipts,
+        keepalive=keepalive,
         manager=SessionManager(watches, bus),
         dispatcher=dispatcher,
         transmitter=transmitter,
@@ -197,7 +230,24 @@ def build_gateway(
             pairings_per_minute=settings.limits.pairings_per_minute,
         ),
         phones=phones,
-        chores=_chores(db, clock),
+        chores=_chores(db, clock, keepalive.sweep),
+    )
+
+
+def _keepalive(settings: Settings, db: Database, bus: EventBus, clock: Clock, fleet: Fleet) -> Keepalive:
+    lengths = settings.sessions
+    periods = Periods.of_days(lengths.keepalive_days, lengths.expiry_days, lengths.warn_days)
+
+    async def sends_of(server_id: str) -> Sends:
+        async with db.read() as connection:
+            return await sending_queries.sends_of(connection, server_id)
+
+    return Keepalive(
+        periods=periods,
+        sweep=KeepaliveSweep(db, bus, periods),
+        pinger=Pinger(db, bus, clock, fleet, periods, ahead_seconds=settings.waha.sweep_seconds),
+        sends=SendEvidence(db, clock, sends_of),
+        phones=PhoneEvidence(db, clock),
     )
 
 
@@ -207,15 +257,22 @@ def _webhook_target(settings: Settings) -> WebhookTarget | None:
     return WebhookTarget(settings.waha.webhook_url, settings.waha.webhook_secret.get_secret_value())
 
 
-def _chores(db: Database, clock: Clock) -> AsyncIOScheduler:
+def _chores(db: Database, clock: Clock, keepalive: KeepaliveSweep) -> AsyncIOScheduler:
     """What is done by the clock. The scheduler only triggers; what to do is decided by the time that it is given."""
 
     async def retention() -> None:
         await forget_old(db, clock.now())
         await history.forget_old(db, clock.now())
 
+    async def keep_alive() -> None:
+        async with db.read() as connection:
+            now = await read_now(connection)
+        await keepalive.run(now)
+
     scheduler = AsyncIOScheduler(timezone="UTC")
     scheduler.add_job(retention, "interval", hours=1, coalesce=True, max_instances=1)
+    soon = datetime.now(UTC) + timedelta(seconds=FIRST_SWEEP_SECONDS)  # also where nobody lets it run for an hour
+    scheduler.add_job(keep_alive, "interval", hours=1, coalesce=True, max_instances=1, next_run_time=soon)
     return scheduler
 
 
@@ -240,8 +297,8 @@ def create_app(gateway: Gateway) -> FastAPI:
         responses=PROBLEM_RESPONSES,
     )
     install_error_handlers(app)
-    expiry_days = settings.sessions.expiry_days
-    app.include_router(sessions.router.build_router(gateway.sessions, gateway.pairing, gateway.access, expiry_days))
+    periods = gateway.keepalive.periods
+    app.include_router(sessions.router.build_router(gateway.sessions, gateway.pairing, gateway.access, periods))
     app.include_router(campaigns.sending.router.build_router(gateway.campaigns, gateway.status, gateway.access))
     app.include_router(admin.router.build_router(_admin_parts(gateway, app.version), gateway.access))
     app.add_api_route("/health", _health(gateway), methods=["GET"], tags=["health"], summary="Is it alive")
@@ -270,7 +327,7 @@ def _admin_parts(gateway: Gateway, version: str) -> admin.router.AdminParts:
         in_flight=lambda: gateway.dispatcher.in_flight,
         latency=lambda: gateway.transmitter.latency_seconds,
         started_at=gateway.clock.monotonic(),
-        expiry_days=gateway.settings.sessions.expiry_days,
+        periods=gateway.keepalive.periods,
         version=version,
     )
 

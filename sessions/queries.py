@@ -1,4 +1,4 @@
-"""All SQL about sessions. Reads return rows with the columns of `SESSION_COLUMNS`."""
+"""All SQL about sessions. Reads return rows with the columns of `SESSION_COLUMNS`; `read_at` is when, by the database."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +25,7 @@ SESSION_COLUMNS = (
     server.c.name.label("server_name"),
     server.c.up.label("server_up"),
     server.c.last_seen_at.label("server_seen_at"),
+    select(func.gateway_now()).scalar_subquery().label("read_at"),
 )
 
 

@@ -2,12 +2,16 @@
 
 from typing import Annotated
 
+import orjson
 from fastapi import APIRouter, Depends, Path, Query
 
 from gateway.auth.access import Access, Caller
 from gateway.db import AnyRow
 from gateway.errors import NotFound
 from gateway.http.pages import Page, PageRequest, make_page
+from sessions.keepalive import clocks
+from sessions.keepalive.clocks import Periods
+from sessions.keepalive.sentences import sentence
 from sessions.models import SessionState
 from sessions.pairing.qr_codes import ShownQr
 from sessions.pairing.service import Pairing
@@ -26,10 +30,10 @@ from sessions.service import SessionService
 Number = Annotated[str, Path(description="The sender's number, written in any way", max_length=40)]
 
 
-def describe(row: AnyRow, service: SessionService, expiry_days: float) -> dict[str, object]:
-    """A session row as the API tells it."""
-    last_active = row.last_active or row.paired_at
-    expires_at = last_active + expiry_days * 86_400 if last_active is not None else None
+def describe(row: AnyRow, service: SessionService, periods: Periods) -> dict[str, object]:
+    """A session row as the API tells it, at the time that it was read."""
+    now = row.read_at
+    locked = row.locked_until > now
     return {
         "phone_number": f"+{row.number}",
         "grade": service.phones.grade(row.number),
@@ -42,9 +46,16 @@ def describe(row: AnyRow, service: SessionService, expiry_days: float) -> dict[s
         "server_seen_at": as_time(row.server_seen_at),
         "status_since": as_time(row.state_at),
         "paired_at": as_time(row.paired_at),
-        "last_active": as_time(last_active),
-        "expires_at": as_time(expires_at),
+        "last_active": as_time(clocks.active_at(row)),
+        "expires_at": as_time(clocks.expires_at(row, periods)),
+        "expires_in_seconds": clocks.expires_in(row, periods, now),
         "requires_auth": row.requires_auth,
+        "phone_last_seen": as_time(clocks.phone_seen_at(row)),
+        "phone_expires_at": as_time(clocks.phone_expires_at(row, periods)),
+        "message": sentence(row, periods, now),
+        "new_contacts_from": as_time(row.locked_until) if locked else None,
+        "limits": row.lock_reason if locked else None,
+        "capping": orjson.loads(row.capping) if row.capping else None,
         "created_at": as_time(row.created_at),
     }
 
@@ -62,7 +73,7 @@ def qr_out(state: SessionState, reason: str, shown: ShownQr | None) -> QrOut:
     return QrOut(status=waiting, qr_code=shown.png, expires_at=as_time(shown.expires_at), reason=told)
 
 
-def build_router(service: SessionService, pairing: Pairing, access: Access, expiry_days: float) -> APIRouter:
+def build_router(service: SessionService, pairing: Pairing, access: Access, periods: Periods) -> APIRouter:
     """The routes under `/api/sessions`."""
     router = APIRouter(prefix="/api/sessions", tags=["sessions"])
     Who = Annotated[Caller, Depends(access.caller)]  # noqa: N806 - a type
@@ -75,7 +86,7 @@ def build_router(service: SessionService, pairing: Pairing, access: Access, expi
         return number
 
     def out(row: AnyRow) -> SessionOut:
-        return SessionOut.model_validate(describe(row, service, expiry_days))
+        return SessionOut.model_validate(describe(row, service, periods))
 
     @router.post("", status_code=201, summary="Create or start a session")
     async def create(body: SessionCreate, caller: Annotated[Caller, Depends(access.anybody)]) -> SessionCreated:
@@ -88,9 +99,7 @@ def build_router(service: SessionService, pairing: Pairing, access: Access, expi
         """
         number = allowed(caller, body.phone_number)
         created = await pairing.create(caller, number)
-        return SessionCreated.model_validate(
-            {**describe(created.row, service, expiry_days), "sender_token": created.token}
-        )
+        return SessionCreated.model_validate({**describe(created.row, service, periods), "sender_token": created.token})
 
     @router.get("", summary="List sessions")
     async def list_sessions(

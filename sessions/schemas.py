@@ -40,7 +40,14 @@ _SESSION: dict[str, Any] = {
     "paired_at": "2026-11-21T09:00:00Z",
     "last_active": "2026-11-21T09:00:00Z",
     "expires_at": "2026-12-05T09:00:00Z",
+    "expires_in_seconds": 1209593,
     "requires_auth": False,
+    "phone_last_seen": "2026-11-21T09:00:00Z",
+    "phone_expires_at": "2026-12-05T09:00:00Z",
+    "message": "Connected and fine.",
+    "new_contacts_from": None,
+    "limits": None,
+    "capping": None,
     "created_at": "2026-11-21T08:59:40Z",
 }
 _NEW_SESSION: dict[str, Any] = _SESSION | {
@@ -50,7 +57,11 @@ _NEW_SESSION: dict[str, Any] = _SESSION | {
     "paired_at": None,
     "last_active": None,
     "expires_at": None,
+    "expires_in_seconds": None,
     "requires_auth": True,
+    "phone_last_seen": None,
+    "phone_expires_at": None,
+    "message": "It is starting: its QR code comes in a moment.",
     "sender_token": "wgs_...",
 }
 
@@ -73,7 +84,18 @@ class SessionOut(BaseModel):
     paired_at: datetime | None
     last_active: datetime | None = Field(description="The last time that the session was active (UTC)")
     expires_at: datetime | None = Field(description="14 days after that: when WhatsApp may log it out")
+    expires_in_seconds: int | None = Field(description="How long that is from now; 0 when it is over")
     requires_auth: bool = Field(description="True if the phone has to scan again")
+    phone_last_seen: datetime | None = Field(description="The last sign of its phone: the scan, or a message by hand")
+    phone_expires_at: datetime | None = Field(
+        description="14 days after that WhatsApp logs the session out, unless the phone is used: no ping replaces it"
+    )
+    message: str = Field(description="How it is and what to do, in one sentence for a person")
+    new_contacts_from: datetime | None = Field(
+        description="Until then WhatsApp lets this number write to nobody new; null where nothing is known of such a lock"
+    )
+    limits: str | None = Field(description="Why it may not")
+    capping: dict[str, Any] | None = Field(description="WhatsApp's quota of new chats, where WAHA tells it")
     created_at: datetime | None
 
 
