@@ -39,6 +39,8 @@ LEASE_SECONDS = 45.0
 UNKNOWN_SECONDS = 30.0
 """WAHA works at a call for at most so long, whatever it has answered."""
 LOOK_SECONDS = 0.25
+LOGIN_IS_GONE = 2
+"""So many attempts in a row that failed at once: WhatsApp does not take the login."""
 MANAGED_BY = "waha-gateway"
 WEBHOOK_EVENTS = ("session.status", "message.ack", "message.any")
 
@@ -110,15 +112,28 @@ class Held:
             return await self.wake(await self.client.get_session(self.row.name))
 
     async def wake(self, info: SessionInfo) -> SessionInfo:
-        """Start a stopped session, restart a failed one (`start` does nothing on it); another is left alone."""
+        """Start a stopped session, restart a failed one (`start` does nothing on it); another is left alone.
+
+        A login that WhatsApp does not take any more is logged out: NOWEB shows no code before that.
+        """
         if info.status is WahaStatus.FAILED:
-            return await self.restart()
+            return await self._forget_login() if self.row.rejections >= LOGIN_IS_GONE else await self.restart()
         if info.status is not WahaStatus.STOPPED:
             return info
         try:
             return await self.start()
         except SessionAlreadyStarted:  # WAHA before 2026.6.1, also for a failed session
             return await self.restart()
+
+    async def stop_stray(self, client: WahaClient) -> None:
+        """Stop a session of this name that runs on another server, too: a login has one owner."""
+        await self._renew("stop")
+        await client.stop_session(self.row.name)
+
+    async def _forget_login(self) -> SessionInfo:
+        info = await self.logout()
+        await self.lifecycle.note_unpaired(self.row.sender_id)
+        return info
 
     async def _renew(self, verb: str) -> None:
         if not await self.lifecycle.renew(self.row.sender_id, self.token, verb):
@@ -184,6 +199,11 @@ class Lifecycle:
                 .values(busy_with=verb, busy_until=now + LEASE_SECONDS)
             )
         return mine.rowcount == 1
+
+    async def note_unpaired(self, sender_id: int) -> None:
+        """A login has been wiped: the next phone that scans makes a new pairing."""
+        async with self._db.write() as tx:
+            await queries.change(tx, sender_id, paired_at=None, requires_auth=True, rejections=0)
 
     async def _give_back(self, sender_id: int, token: str, after: float) -> None:
         mine = (session.c.sender_id == sender_id, session.c.busy_by == token)

@@ -11,6 +11,7 @@ from enum import StrEnum, auto
 from types import MappingProxyType
 
 from gateway.waha.schemas import WahaStatus
+from sessions.lifecycle import LOGIN_IS_GONE
 from sessions.models import Desired, SessionState
 from sessions.pairing.qr_codes import PAIRING_SECONDS
 
@@ -32,7 +33,6 @@ ATTEMPTS = 12
 """After so many (some four hours) a person is asked."""
 REJECTED_SECONDS = 20.0
 """Failed again so soon after an attempt: WhatsApp does not take the login. Out of reach, it takes minutes to fail."""
-REJECTIONS = 2
 HEALTHY_SECONDS = 60.0
 """Connected for so long, its earlier troubles are forgotten."""
 CONFIGURE_SECONDS = 86_400.0
@@ -160,7 +160,7 @@ def _decide_broken(view: View, now: float) -> Decision:
     if trouble is None or view.young:
         return REST
     rejections = view.rejections + 1 if _was_rejected(view) else 0
-    if rejections >= REJECTIONS:
+    if rejections >= LOGIN_IS_GONE:
         tries = f"{rejections} attempts in a row failed at once"
         return Decision(Step.EXPIRE, f"WhatsApp does not take its login any more ({tries}); scan again", rejections)
     if view.repairs >= ATTEMPTS and view.others_work:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.auth import tokens
 from gateway.db import AnyRow, Database, read_now
@@ -33,7 +32,7 @@ MISSING = "MISSING"
 """Kept as WAHA's status of a session that its server does not know."""
 CODES_RAN_OUT = "the QR codes ran out; ask for a new one"
 LOGGED_OUT = "logged out by the phone; scan again"
-HAS_FAILED = "it has failed, or its phone has logged it out"
+HAS_FAILED = "it has failed; the gateway restarts it"
 WRONG_PHONE = "another number scanned the code and was logged out; scan with the phone of this number"
 REFUSAL_PATIENCE_SECONDS = 10.0
 
@@ -88,8 +87,7 @@ class StateWriter:
             return event_at is not None  # heard already, or overtaken by a later one
         if event.status is WahaStatus.WORKING and _phone_of(event.me) is None:
             return False  # only once we know whose phone it is
-        await self.take(member, row, Told(event.status, event.me, event_at=event_at))
-        return True
+        return await self.take(member, row, Told(event.status, event.me, event_at=event_at))
 
     async def on_answer(self, member: Member, row: AnyRow, info: SessionInfo) -> None:
         """Take the answer to a question that was asked after `row` was read."""
@@ -112,6 +110,23 @@ class StateWriter:
             gone = "its WAHA server does not know this session"
             after = SessionState.EXPIRED if row.state == SessionState.EXPIRED else SessionState.FAILED
             await self._write(row, after, reason=gone, waha_status=MISSING)
+
+    # --- what the keeper has found out --------------------------------------------------------------------------
+
+    async def close_pairing(self, row: AnyRow) -> bool:
+        """The pairing has run out, and WAHA will not say so."""
+        after = SessionState.EXPIRED if row.state == SessionState.EXPIRED else SessionState.FAILED
+        return await self._write(row, after, Kind.FAILED, **_ran_out())
+
+    async def expire(self, row: AnyRow, reason: str, rejections: int) -> bool:
+        """WhatsApp does not take the login any more: only its phone can help."""
+        return await self._write(
+            row, SessionState.EXPIRED, Kind.EXPIRED, reason=reason, requires_auth=True, rejections=rejections
+        )
+
+    async def give_up(self, row: AnyRow, reason: str) -> bool:
+        """Helping it was in vain: a person has to look at it."""
+        return await self._write(row, SessionState.FAILED, Kind.GAVE_UP, reason=reason, requires_auth=True)
 
     # --- one session --------------------------------------------------------------------------------------------
 
@@ -141,13 +156,13 @@ class StateWriter:
         pairing_open = open_until is not None and now < open_until
         after = state_of(told.status, before, paired=row.paired_at is not None, pairing_open=pairing_open)
         if told.status is WahaStatus.SCAN_QR_CODE:  # WAHA shows a code only where nobody is paired
-            values |= {"paired_at": None, "requires_auth": True}
+            values |= {"paired_at": None, "requires_auth": True, "rejections": 0}
         if after is SessionState.CONNECTED:
             name = (told.me.push_name or "") if told.me else ""
             values |= {"reason": "", "pairing_until": None, "requires_auth": False, "push_name": name or row.push_name}
             values |= _scanned(now) if row.paired_at is None else {}
-        elif after is SessionState.FAILED and open_until is not None:
-            values |= {"reason": CODES_RAN_OUT, "pairing_until": None, "requires_auth": True}
+        elif after is SessionState.FAILED and open_until is not None and row.paired_at is None:
+            values |= _ran_out()
         elif after is SessionState.FAILED:
             values["reason"] = HAS_FAILED
         elif after is SessionState.EXPIRED:
@@ -156,8 +171,11 @@ class StateWriter:
             values["reason"] = ""  # while a pairing is open, what was told about it stays true
         return after, values
 
-    async def _write(self, row: AnyRow, after: SessionState, **values: Any) -> bool:
-        """Move the state by compare-and-set, and tell; False if somebody else has moved it since `row` was read."""
+    async def _write(self, row: AnyRow, after: SessionState, kind: Kind | None = None, **values: Any) -> bool:
+        """Move the state by compare-and-set, and tell; False if somebody else has moved it since `row` was read.
+
+        `kind` is for what is noted also where the state stays.
+        """
         before = SessionState(row.state)
         diary = Diary()
         async with self._db.write() as tx:
@@ -170,23 +188,18 @@ class StateWriter:
                 return False
             if values.get("paired_at") is not None:  # a phone has scanned: that is the proof
                 await tokens.activate(tx, row.number)
-            if before != after:
-                await self._note(tx, diary, row, after, values, now)
+            if kind is None and before != after:
+                kind = Kind.WRONG_PHONE if values.get("reason") == WRONG_PHONE else _KIND_OF_STATE.get(after)
+            if kind is not None:
+                reason = values.get("reason") or f"WAHA says {values.get('waha_status', row.waha_status)}"
+                await diary.note(tx, row.sender_id, row.number, kind, reason, now)
+        diary.tell(self._bus)
         if before != after:
             log.info("session_state", number=row.number, before=before, after=after)
             if after in (SessionState.CONNECTED, SessionState.FAILED, SessionState.EXPIRED):
                 self._qr_book.forget(row.number)
-            diary.tell(self._bus)
             self.tell(row.sender_id, row.number, after)
         return True
-
-    async def _note(
-        self, tx: AsyncConnection, diary: Diary, row: AnyRow, after: SessionState, values: dict[str, Any], now: float
-    ) -> None:
-        kind = Kind.WRONG_PHONE if values.get("reason") == WRONG_PHONE else _KIND_OF_STATE.get(after)
-        if kind is not None:
-            reason = values.get("reason") or f"WAHA says {values.get('waha_status', row.waha_status)}"
-            await diary.note(tx, row.sender_id, row.number, kind, reason, now)
 
     def tell(self, sender_id: int, number: str, state: SessionState) -> None:
         """Publish a session's new state."""
@@ -201,7 +214,7 @@ class StateWriter:
             return False
         log.warning("wrong_phone", number=row.number)
         self._qr_book.forget(row.number)
-        values = {"pairing_until": now + PAIRING_SECONDS, "requires_auth": True, "paired_at": None}
+        values: dict[str, Any] = {"pairing_until": now + PAIRING_SECONDS, "requires_auth": True, "paired_at": None}
         written = await self._write(
             row, SessionState.STARTING, reason=WRONG_PHONE, waha_status=str(WahaStatus.STARTING), **values
         )
@@ -222,6 +235,10 @@ class StateWriter:
 
 
 _AT_A_CODE = frozenset({SessionState.WAITING_FOR_SCAN, SessionState.EXPIRED})
+
+
+def _ran_out() -> dict[str, Any]:
+    return {"reason": CODES_RAN_OUT, "pairing_until": None, "requires_auth": True}
 
 
 def _scanned(now: float) -> dict[str, Any]:

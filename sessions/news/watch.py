@@ -108,6 +108,9 @@ class ServerWatch:
             except (SQLAlchemyError, OSError) as error:
                 log.error("watch_failed", server=self.member.name, error=str(error))
                 pause = RETRY_SECONDS
+            except Exception:  # a bug must not leave the server unwatched
+                log.exception("watch_failed", server=self.member.name)
+                pause = RETRY_SECONDS
             await self._parts.clock.wait(self._sweep_now, pause)
 
     async def _round(self) -> float:
@@ -167,7 +170,10 @@ class ServerWatch:
         hears = self._stream is not None and self._stream.connected
         swept = Swept(member, rows, infos, now, self._connected_since if hears else None)
         for callback in parts.after_sweep:
-            callback(swept)
+            try:
+                callback(swept)
+            except Exception:  # one that fails must not keep the others from seeing it
+                log.exception("after_sweep_failed", server=member.name)
 
     async def _compare(self, row: AnyRow, info: SessionInfo | None, now: float) -> bool:
         """One session in a sweep; whether there was something to write."""
