@@ -11,7 +11,7 @@ from campaigns.sending.models import CampaignState, MessageState
 from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Result, Turn
 from campaigns.sending.pacing import Delays
 from campaigns.sending.queue import take_turn
-from campaigns.sending.receipts import write_receipts
+from campaigns.sending.receipt_writing import Key, write_receipts
 from campaigns.sending.schemas import SendRequest
 from campaigns.sending.service import CampaignService
 from campaigns.sending.tables import campaign, lane, message, server, session
@@ -143,9 +143,12 @@ class Books:
         return Outcome(result, **{"answered": answered, "answered_at": self.clock.monotonic(), **values})
 
     async def receipts(self, acks: dict[str, int]) -> set[str]:
-        """Take receipts in, by WhatsApp id."""
+        """Take receipts in, by WhatsApp id, each from the session that its message left through; gives ours."""
+        sessions = select(message.c.wa_id, session.c.name).join(session, session.c.sender_id == message.c.sender_id)
         async with self.db.write() as tx:
-            return (await write_receipts(tx, acks)).ours
+            names = {row.wa_id: row.name for row in await tx.execute(sessions.where(message.c.wa_id.in_(acks)))}
+            keyed = {Key(names.get(wa_id, "nobody"), wa_id): ack for wa_id, ack in acks.items()}
+            return {key.wa_id for key in (await write_receipts(tx, keyed)).ours}
 
     async def fall(self, index: int, *, up: bool = False) -> None:
         """A sender's session falls (or, with `up`, is back)."""

@@ -12,10 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from campaigns.sending import receipts
 from campaigns.sending.models import MESSAGE_TRANSITIONS, MessageState
 from campaigns.sending.outcomes import Claim, Result
-from campaigns.sending.receipts import Receipts, Written, after_receipt, stronger
+from campaigns.sending.receipt_writing import Key, Written, after_receipt, stronger
+from campaigns.sending.receipts import Receipts
 from gateway.waha.schemas import MessageAckEvent, MessageAnyEvent
+from sessions.queries import delete_session
 from tests.campaigns.sending.conftest import OpenBooks
 from tests.harness.books import Books
+from tests.harness.world import sender_number
 
 S = MessageState
 levels = st.integers(-1, 4)
@@ -76,10 +79,10 @@ def test_the_order_of_receipts_does_not_matter(acks: list[int]) -> None:
 # --- on their way into the database -----------------------------------------------------------------------------
 
 
-def ack_of(claim_or_id: Claim | str, ack: int) -> MessageAckEvent:
+def ack_of(claim_or_id: Claim | str, ack: int, session: str = sender_number(0)) -> MessageAckEvent:
     """A receipt as the event stream gives it."""
     wa_id = claim_or_id if isinstance(claim_or_id, str) else claim_or_id.wa_id
-    return MessageAckEvent("event", "session", wa_id, None, ack, from_me=True, timestamp=None)
+    return MessageAckEvent("event", session, wa_id, None, ack, from_me=True, timestamp=None)
 
 
 @asynccontextmanager
@@ -120,7 +123,11 @@ async def test_a_refusal_is_heard_although_waha_has_shown_the_message_before(ope
     claims = await sent(books, 2)
     async with running(books) as taker:
         for claim, pause in zip(claims, (0.0, 0.5), strict=True):
-            taker.note(MessageAnyEvent("e", "s", claim.wa_id, None, from_me=True, source="api", ack=0, timestamp=None))
+            taker.note(
+                MessageAnyEvent(
+                    "e", sender_number(0), claim.wa_id, None, from_me=True, source="api", ack=0, timestamp=None
+                )
+            )
             await books.rest(pause)
             taker.note(ack_of(claim, -1))
             await books.rest(0.01)
@@ -133,16 +140,20 @@ async def test_a_message_of_somebody_else_says_nothing(open_books: OpenBooks) ->
     books = await open_books()
     (claim,) = await sent(books, 1)
     async with running(books) as taker:
-        taker.note(MessageAnyEvent("e", "s", claim.wa_id, None, from_me=False, source="app", ack=3, timestamp=None))
+        taker.note(
+            MessageAnyEvent(
+                "e", sender_number(0), claim.wa_id, None, from_me=False, source="app", ack=3, timestamp=None
+            )
+        )
     assert (await books.message(claim.message_id)).state == "sent"
 
 
-def failing(times: int) -> Callable[[AsyncConnection, Mapping[str, int]], object]:
+def failing(times: int) -> Callable[[AsyncConnection, Mapping[Key, int]], object]:
     """Writing receipts, which the database refuses so many times first."""
     left = times
     real = receipts.write_receipts
 
-    async def write(tx: AsyncConnection, acks: Mapping[str, int]) -> Written:
+    async def write(tx: AsyncConnection, acks: Mapping[Key, int]) -> Written:
         nonlocal left
         left -= 1
         if left >= 0:
@@ -182,7 +193,7 @@ async def test_a_receipt_of_an_id_that_is_not_known_yet_waits_for_it(open_books:
             taker.note(ack_of(f"STRANGER{level}", 1))
             await books.rest(0.1)
         await books.settle(claim, Result.SENT, wa_id="ENGINE")
-        await books.rest(2.0)
+        await books.rest(8.0)
         assert (await books.message(claim.message_id)).state == "read"
 
 
@@ -209,3 +220,191 @@ async def test_a_receipt_frees_the_lane_of_an_uncertain_message_at_once(open_boo
         taker.note(ack_of(claim, 2))
         await books.rest(0.1)
         assert (await books.lane()).due_at <= books.clock.now()
+
+
+@pytest.mark.virtual_time
+async def test_a_receipt_of_another_session_than_the_message_left_through_changes_nothing(
+    open_books: OpenBooks,
+) -> None:
+    books = await open_books(senders=2)
+    await books.submit(1, senders=[0])
+    (claim,) = (await books.turn()).claims
+    await books.settle(claim, Result.SENT)
+    before = await books.message(claim.message_id)
+    async with running(books) as taker:
+        for session in (sender_number(1), "a-session-that-is-not-ours"):
+            taker.note(ack_of(claim, 3, session))
+            await books.rest(2.0)
+    assert await books.message(claim.message_id) == before
+
+
+@pytest.mark.virtual_time
+async def test_a_late_receipt_of_a_session_that_was_deleted_still_counts(open_books: OpenBooks) -> None:
+    books = await open_books()
+    (claim,) = await sent(books, 1)
+    async with books.db.write() as tx:
+        await delete_session(tx, books.sender_id(0))
+    async with running(books) as taker:
+        taker.note(ack_of(claim, 3))
+    assert (await books.message(claim.message_id)).state == "read"
+
+
+# --- what it does to the campaign -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("acks", "state"),
+    [
+        ([2, 3], "completed"),
+        ([2, -1], "completed_with_errors"),
+        ([-1, -1], "failed"),  # nobody got anything
+    ],
+)
+@pytest.mark.virtual_time
+async def test_a_refusal_after_the_end_of_a_campaign_changes_how_it_has_ended(
+    open_books: OpenBooks, acks: list[int], state: str
+) -> None:
+    books = await open_books()
+    claims = await sent(books, 2)
+    ended = await books.campaign(claims[0].campaign_id)
+    assert ended.state == "completed"
+    async with running(books) as taker:
+        for claim, ack in zip(claims, acks, strict=True):
+            taker.note(ack_of(claim, ack))
+            await books.rest(0.1)
+    row = await books.campaign(claims[0].campaign_id)
+    assert (row.state, row.finished_at, row.n_failed) == (state, ended.finished_at, acks.count(-1))
+    await books.check()
+
+
+@pytest.mark.virtual_time
+async def test_a_refusal_says_what_is_known_of_it(open_books: OpenBooks) -> None:
+    books = await open_books()
+    (claim,) = await sent(books, 1)
+    async with running(books) as taker:
+        taker.note(ack_of(claim, -1))
+    row = await books.message(claim.message_id)
+    assert (row.state, row.ack, row.error_code) == ("failed", -1, "refused_by_whatsapp")
+    assert "WhatsApp refused it" in row.error
+    assert row.finished_at is not None
+
+
+@pytest.mark.virtual_time
+async def test_proof_of_arrival_takes_back_the_error_of_an_ended_campaign(open_books: OpenBooks) -> None:
+    books = await open_books()
+    await books.submit(2)
+    (first,) = (await books.turn()).claims
+    await books.settle(first, Result.UNCONFIRMED)
+    (second,) = (await books.turn()).claims
+    await books.settle(second, Result.SENT)
+    assert (await books.campaign(first.campaign_id)).state == "completed_with_errors"
+    assert await books.receipts({first.wa_id: 2}) == {first.wa_id}
+    assert (await books.campaign(first.campaign_id)).state == "completed"
+    await books.check()
+
+
+@pytest.mark.virtual_time
+async def test_a_receipt_that_moves_nothing_keeps_the_reason_of_a_failure(open_books: OpenBooks) -> None:
+    books = await open_books()
+    await books.submit(1)
+    (claim,) = (await books.turn()).claims
+    await books.settle(claim, Result.FAILED, code="no_such_number", reason="not on WhatsApp")
+    await books.receipts({claim.wa_id: 0})
+    row = await books.message(claim.message_id)
+    assert (row.state, row.error_code, row.error) == ("failed", "no_such_number", "not on WhatsApp")
+
+
+# --- waiting for the database -----------------------------------------------------------------------------------
+
+
+@pytest.mark.virtual_time
+async def test_who_waits_for_a_receipt_finds_it_committed(open_books: OpenBooks) -> None:
+    books = await open_books()
+    claims = await sent(books, 3)
+    async with running(books) as taker:
+
+        async def take(claim: Claim) -> str:
+            taker.note(ack_of(claim, 2))
+            await taker.written()
+            return str((await books.message(claim.message_id)).state)
+
+        assert await asyncio.gather(*(take(claim) for claim in claims)) == ["delivered"] * 3
+        await taker.written()  # nothing is left to wait for
+
+
+@pytest.mark.virtual_time
+async def test_what_comes_in_at_the_same_moment_is_one_transaction(
+    open_books: OpenBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books = await open_books()
+    claims = await sent(books, 20)
+    batches: list[int] = []
+    real = receipts.write_receipts
+
+    async def counting(tx: AsyncConnection, acks: Mapping[Key, int]) -> Written:
+        batches.append(len(acks))
+        return await real(tx, acks)
+
+    monkeypatch.setattr(receipts, "write_receipts", counting)
+    async with running(books) as taker:
+        for claim in claims:
+            taker.note(ack_of(claim, 2))
+        await taker.written()
+    assert batches == [20]
+
+
+@pytest.mark.virtual_time
+async def test_who_waits_is_told_that_the_database_is_away_and_nothing_is_lost(
+    open_books: OpenBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "write_receipts", failing(1))
+    books = await open_books()
+    (claim,) = await sent(books, 1)
+    async with running(books) as taker:
+        taker.note(ack_of(claim, 2))
+        with pytest.raises(ConnectionError):
+            await taker.written()
+        taker.note(ack_of(claim, 2))  # WAHA tells it again
+        await taker.written()
+        assert (await books.message(claim.message_id)).state == "delivered"
+
+
+@pytest.mark.virtual_time
+async def test_who_brings_more_than_the_database_takes_has_to_wait(
+    open_books: OpenBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "write_receipts", failing(3))
+    monkeypatch.setattr(receipts, "KEEP_NOTED", 5)
+    books = await open_books()
+    claims = await sent(books, 5)
+    async with running(books) as taker:
+        started = books.clock.monotonic()
+        for claim in claims:
+            assert not taker.is_full
+            taker.note(ack_of(claim, 2))
+        assert taker.is_full
+        while taker.is_full:
+            await taker.room()
+            await books.rest(0.01)
+        assert books.clock.monotonic() - started >= 3.0  # three times it was refused
+        await taker.written()
+        assert {row.state for row in await books.messages(claims[0].campaign_id)} == {"delivered"}
+
+
+@pytest.mark.virtual_time
+async def test_receipts_of_strangers_cost_no_memory_without_bound(
+    open_books: OpenBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "KEEP_UNKNOWN", 10)
+    books = await open_books()
+    await books.submit(1)
+    (claim,) = (await books.turn()).claims
+    async with running(books) as taker:
+        for number in range(50):
+            taker.note(ack_of(f"STRANGER{number}", 2))
+        taker.note(ack_of("ENGINE", 2))
+        await taker.written()
+        assert len(taker._unknown) == 10
+        await books.settle(claim, Result.SENT, wa_id="ENGINE")
+        await books.rest(2.0)
+        assert (await books.message(claim.message_id)).state == "delivered"

@@ -1,0 +1,188 @@
+"""What a receipt does to a message, and writing many of them in one transaction.
+
+A receipt is known by the session that tells it and WhatsApp's id of the message; one that names another session than
+the message left through is nobody's. It moves a message forward and never back. Where it turns a message of an ended
+campaign into a failure, or a failure into a success, the campaign's last word follows.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from campaigns.sending.ending import ENDED_STATES, end_state
+from campaigns.sending.models import MESSAGE_TRANSITIONS, MessageState
+from campaigns.sending.tables import campaign, message, sender, session
+from gateway.db import AnyRow, read_now
+
+REFUSED_CODE = "refused_by_whatsapp"
+REFUSED = "WhatsApp refused it after WAHA had taken it; WAHA does not say why"
+
+_STATE_OF_ACK = {
+    1: MessageState.SENT,
+    2: MessageState.DELIVERED,
+    3: MessageState.READ,
+    4: MessageState.READ,
+}
+_STRENGTH = {level: strength for strength, level in enumerate((0, -1, 1, 2, 3, 4))}
+_LOCK = (
+    select(
+        message.c.id,
+        message.c.campaign_id,
+        message.c.wa_id,
+        message.c.state,
+        message.c.ack,
+        message.c.uncertain_at,
+        func.coalesce(session.c.name, sender.c.number).label("session"),
+    )
+    .select_from(
+        message.join(sender, sender.c.id == message.c.sender_id).outerjoin(
+            session, session.c.sender_id == message.c.sender_id
+        )
+    )
+    .where(message.c.wa_id.in_(bindparam("ids", expanding=True)))
+    .order_by(message.c.id)
+    .with_for_update(of=message)
+)
+_HEAR = update(message).where(message.c.id.in_(bindparam("ids", expanding=True))).values(ack=bindparam("b_ack"))
+_MOVE = _HEAR.values(
+    state=bindparam("b_state"),
+    sent_at=func.coalesce(message.c.sent_at, bindparam("b_sent_at")),
+    delivered_at=func.coalesce(message.c.delivered_at, bindparam("b_delivered_at")),
+    read_at=func.coalesce(message.c.read_at, bindparam("b_read_at")),
+    finished_at=func.coalesce(bindparam("b_finished_at"), message.c.finished_at),
+    error_code=bindparam("b_error_code"),
+    error=bindparam("b_error"),
+)
+_COUNTERS = tuple(f"n_{state}" for state in MessageState)
+_COUNT = (
+    update(campaign)
+    .where(campaign.c.id == bindparam("b_id"))
+    .values({name: campaign.c[name] + bindparam(f"b_{name}") for name in _COUNTERS})
+)
+_CHANGES_THE_END = frozenset({MessageState.FAILED, MessageState.UNCONFIRMED})
+
+
+class Key(NamedTuple):
+    """What a receipt is about."""
+
+    session: str
+    wa_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What receipts were about: the ones that are ours, and messages that they settled."""
+
+    ours: set[Key]
+    settled: list[str]
+
+
+def stronger(known: int | None, ack: int) -> int:
+    """The level that says more: an error says more than "handed over", and any proof of arrival says more than it."""
+    return ack if known is None or _STRENGTH[ack] > _STRENGTH[known] else known
+
+
+def after_receipt(state: MessageState, ack: int, known: int | None, *, uncertain: bool) -> MessageState | None:
+    """The state that a receipt moves a message to; None if it stays.
+
+    A receipt proves that WhatsApp has the message, so it also settles one that was uncertain. An error counts only
+    if nothing better was ever heard. A message in flight is moved by `sent` only if nobody waits for its answer. Level
+    0 says only that WAHA has handed the message over, as its 201 does.
+    """
+    unsettled = state is MessageState.UNCONFIRMED or (state is MessageState.SENDING and uncertain)
+    if ack == 0:
+        return MessageState.SENT if unsettled else None
+    if ack < 0:
+        refused = state in (MessageState.SENT, MessageState.SENDING, MessageState.UNCONFIRMED)
+        return MessageState.FAILED if refused and (known is None or known < 1) else None
+    after = _STATE_OF_ACK.get(ack)
+    if after is None or after not in MESSAGE_TRANSITIONS[state]:
+        return None
+    if after is MessageState.SENT and state is MessageState.SENDING and not uncertain:
+        return None  # its answer is on its way and says the same, with the time
+    return after
+
+
+async def write_receipts(tx: AsyncConnection, acks: Mapping[Key, int]) -> Written:
+    """Move the messages that `acks` are about, and their campaigns' counters."""
+    rows = (await tx.execute(_LOCK, {"ids": list({key.wa_id for key in acks})})).all()
+    written = Written(set(), [])
+    moves: dict[tuple[MessageState | None, int], list[str]] = defaultdict(list)
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys((f"b_{name}" for name in _COUNTERS), 0))
+    ends: set[str] = set()
+    for row in rows:
+        key = Key(row.session, row.wa_id)
+        ack = acks.get(key)
+        if ack is None:
+            continue  # another session's word
+        written.ours.add(key)
+        before = MessageState(row.state)
+        after = after_receipt(before, ack, row.ack, uncertain=row.uncertain_at is not None)
+        best = stronger(row.ack, ack)
+        if after is None and best == row.ack:
+            continue
+        moves[after, best].append(row.id)
+        if after is None:
+            continue
+        if before is MessageState.SENDING and row.uncertain_at is not None:
+            written.settled.append(row.id)
+        counts[row.campaign_id][f"b_n_{before}"] -= 1
+        counts[row.campaign_id][f"b_n_{after}"] += 1
+        if before in _CHANGES_THE_END or after in _CHANGES_THE_END:
+            ends.add(row.campaign_id)
+    await _move(tx, moves)
+    if counts:
+        await tx.execute(_COUNT, [{"b_id": key, **counts[key]} for key in sorted(counts)])
+    if ends:
+        await _correct_ends(tx, sorted(ends))
+    return written
+
+
+async def _move(tx: AsyncConnection, moves: Mapping[tuple[MessageState | None, int], list[str]]) -> None:
+    """One statement for all messages with the same new state and level: there are a handful of these at most."""
+    now = await read_now(tx) if moves else 0.0
+    for (after, ack), ids in moves.items():
+        if after is None:
+            await tx.execute(_HEAR, {"ids": ids, "b_ack": ack})
+        else:
+            await tx.execute(_MOVE, {"ids": ids, "b_ack": ack, **_values(after, now)})
+
+
+def _values(after: MessageState, now: float) -> dict[str, Any]:
+    arrived = after in (MessageState.DELIVERED, MessageState.READ)
+    failed = after is MessageState.FAILED
+    return {
+        "b_state": after,
+        "b_sent_at": now if arrived or after is MessageState.SENT else None,
+        "b_delivered_at": now if arrived else None,
+        "b_read_at": now if after is MessageState.READ else None,
+        "b_finished_at": now if failed else None,
+        "b_error_code": REFUSED_CODE if failed else None,
+        "b_error": REFUSED if failed else None,
+    }
+
+
+async def _correct_ends(tx: AsyncConnection, campaigns: Sequence[str]) -> None:
+    """Have ended campaigns end as their counters say now. Their rows are locked: we have just counted in them."""
+    rows: Sequence[AnyRow] = (
+        await tx.execute(
+            select(
+                campaign.c.id,
+                campaign.c.state,
+                campaign.c.n_failed,
+                campaign.c.n_skipped,
+                campaign.c.n_unconfirmed,
+                campaign.c.total,
+            ).where(campaign.c.id.in_(campaigns), campaign.c.state.in_(ENDED_STATES))
+        )
+    ).all()
+    for row in rows:
+        after = end_state(failed=row.n_failed, skipped=row.n_skipped, unconfirmed=row.n_unconfirmed, total=row.total)
+        if after != row.state:
+            await tx.execute(
+                update(campaign).where(campaign.c.id == row.id, campaign.c.state == row.state).values(state=after)
+            )
