@@ -1,4 +1,4 @@
-"""All SQL about sessions. Reads return rows with the columns of `SESSION_COLUMNS`; `read_at` is when, by the database."""
+"""All SQL about sessions. Reads return rows with the columns of `SESSION_COLUMNS`: `read_at` is the database's time."""
 
 from collections.abc import Sequence
 from typing import Any

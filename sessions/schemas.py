@@ -92,7 +92,7 @@ class SessionOut(BaseModel):
     )
     message: str = Field(description="How it is and what to do, in one sentence for a person")
     new_contacts_from: datetime | None = Field(
-        description="Until then WhatsApp lets this number write to nobody new; null where nothing is known of such a lock"
+        description="Until then WhatsApp lets this number write to nobody new; null where no such lock is known"
     )
     limits: str | None = Field(description="Why it may not")
     capping: dict[str, Any] | None = Field(description="WhatsApp's quota of new chats, where WAHA tells it")
