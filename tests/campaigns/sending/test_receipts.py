@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from campaigns.sending import receipts
 from campaigns.sending.models import MESSAGE_TRANSITIONS, MessageState
 from campaigns.sending.outcomes import Claim, Result
-from campaigns.sending.receipt_writing import Key, Written, after_receipt, stronger
+from campaigns.sending.receipt_writing import Key, Written, after_receipt, stronger, write_receipts
 from campaigns.sending.receipts import Receipts
 from gateway.waha.schemas import MessageAckEvent, MessageAnyEvent
 from sessions.queries import delete_session
@@ -151,7 +151,7 @@ async def test_a_message_of_somebody_else_says_nothing(open_books: OpenBooks) ->
 def failing(times: int) -> Callable[[AsyncConnection, Mapping[Key, int]], object]:
     """Writing receipts, which the database refuses so many times first."""
     left = times
-    real = receipts.write_receipts
+    real = write_receipts
 
     async def write(tx: AsyncConnection, acks: Mapping[Key, int]) -> Written:
         nonlocal left
@@ -339,7 +339,7 @@ async def test_what_comes_in_at_the_same_moment_is_one_transaction(
     books = await open_books()
     claims = await sent(books, 20)
     batches: list[int] = []
-    real = receipts.write_receipts
+    real = write_receipts
 
     async def counting(tx: AsyncConnection, acks: Mapping[Key, int]) -> Written:
         batches.append(len(acks))
