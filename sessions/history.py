@@ -33,6 +33,7 @@ class Kind(StrEnum):
     PHONE_UNSEEN = "session.phone_unseen"
     LOGGED_OUT = "session.logged_out"
     DELETED = "session.deleted"
+    FORGOTTEN = "session.forgotten"
     STARTED = "keeper.started"
     RESTARTED = "keeper.restarted"
     RECREATED = "keeper.recreated"

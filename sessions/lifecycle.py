@@ -135,6 +135,15 @@ class Held:
         await self.lifecycle.note_unpaired(self.row.sender_id)
         return info
 
+    async def follow(self) -> None:
+        """Go on with the session as it is stored now, on the server where it lives now.
+
+        Raises:
+            NotFound: it is not there any more.
+            ServiceUnavailable: this replica does not know its server.
+        """
+        self.row, self.client = await self.lifecycle.find(self.row.sender_id)
+
     async def _renew(self, verb: str) -> None:
         if not await self.lifecycle.renew(self.row.sender_id, self.token, verb):
             raise SessionBusy("another call on this session has taken over")
@@ -169,7 +178,7 @@ class Lifecycle:
             raise SessionBusy("another call on this session is under way; ask again in some seconds")
         keep = False
         try:
-            yield Held(self, token, row, client_of(self._fleet, row))
+            yield Held(self, token, row, await self._client_of(row))
         except BaseException as error:
             keep = ends_unknown(error)
             raise
@@ -188,6 +197,20 @@ class Lifecycle:
         if row is None:
             raise NotFound("there is no session for this number; create it with POST /api/sessions")
         return row if taken.rowcount == 1 else None
+
+    async def find(self, sender_id: int) -> tuple[AnyRow, WahaClient]:
+        """A session as it is stored now, and the client of its server; the errors of `Held.follow`."""
+        async with self._db.read() as connection:
+            row = await queries.find_by_sender(connection, sender_id)
+        if row is None:
+            raise NotFound("there is no session for this number; create it with POST /api/sessions")
+        return row, await self._client_of(row)
+
+    async def _client_of(self, row: AnyRow) -> WahaClient:
+        """Another replica may have added the server a moment ago."""
+        if self._fleet.client(row.server_id) is None:
+            await self._fleet.refresh()
+        return client_of(self._fleet, row)
 
     async def renew(self, sender_id: int, token: str, verb: str) -> bool:
         """Hold on for another call; False if the lease has run out and somebody else holds the session."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, func, insert, select, update
+from sqlalchemy import Select, and_, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -57,6 +57,12 @@ async def sessions_on(connection: AsyncConnection, server_id: str) -> Sequence[A
     return (await connection.execute(_sessions().where(session.c.server_id == server_id))).all()
 
 
+async def event_times(connection: AsyncConnection, server_id: str) -> dict[int, float]:
+    """For each of our senders on one server, WAHA's own time of the last event that was taken."""
+    rows = await connection.execute(select(session.c.sender_id, session.c.event_at).where(session.c.server_id == server_id))
+    return {row.sender_id: row.event_at for row in rows}
+
+
 async def list_sessions(
     connection: AsyncConnection, number: str | None, states: Sequence[str], offset: int, limit: int
 ) -> tuple[Sequence[AnyRow], int]:
@@ -78,14 +84,16 @@ async def ensure_sender(tx: AsyncConnection, number: str, account_id: str, now: 
     return int((await tx.execute(select(sender.c.id).where(sender.c.number == number))).scalar_one())
 
 
-async def place(tx: AsyncConnection) -> AnyRow | None:
+async def place(tx: AsyncConnection, *, besides: str | None = None) -> AnyRow | None:
     """The reachable, non-draining server with the most free capacity; None if all are full or away.
 
-    Its row is locked, so that two sessions do not take the last place.
+    `besides` is the id of one that does not count. The rows are locked until the end of the transaction, always in the
+    same order, so that two sessions do not take the last place. One that is moving takes a place on either server.
     """
-    taken = select(func.count()).where(session.c.server_id == server.c.id).scalar_subquery()
-    candidates = select(server.c.id).where(server.c.up, ~server.c.draining).with_for_update()
-    ids = list((await tx.execute(candidates)).scalars())
+    there = or_(session.c.server_id == server.c.id, session.c.moving_to == server.c.id)
+    taken = select(func.count()).select_from(session).where(there).correlate(server).scalar_subquery()
+    candidates = select(server.c.id).where(server.c.up, ~server.c.draining).order_by(server.c.id).with_for_update()
+    ids = [id_ for id_ in (await tx.execute(candidates)).scalars() if id_ != besides]
     return (
         await tx.execute(
             select(server.c.id, server.c.name)
@@ -115,6 +123,7 @@ async def transition(tx: AsyncConnection, row: AnyRow, after: SessionState, **va
         session.c.sender_id == row.sender_id,
         session.c.state == before,
         session.c.status_at == row.status_at,
+        session.c.event_at == row.event_at,
         session.c.server_id == row.server_id,
     )
     result = await tx.execute(update(session).where(*as_it_was).values(state=after, **values))

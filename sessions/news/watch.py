@@ -129,16 +129,21 @@ class ServerWatch:
             self._holds = True
             self._health_at = 0.0
             self._open_stream()
+        longest = self.lease_seconds / 3  # one that is down is asked more rarely than the watch has to be renewed
         if not member.up and lease.now < lease.ask_at:
-            return lease.ask_at - lease.now
+            return min(lease.ask_at - lease.now, longest)
         try:
-            if not member.up or lease.now >= self._health_at:
-                await parts.fleet.check_health(member)
-                self._health_at = lease.now + max(HEALTH_SECONDS, parts.sweep_seconds)
-            await self.sweep(lease.now)
+            async with parts.fleet.holding(member, parts.replica, self.lease_seconds):
+                await self._ask(lease.now)
         except WahaError as error:
-            return await parts.fleet.note_failure(member, error)
+            return min(await parts.fleet.note_failure(member, error), longest)
         return parts.sweep_seconds
+
+    async def _ask(self, now: float) -> None:
+        if not self.member.up or now >= self._health_at:
+            await self._parts.fleet.check_health(self.member)
+            self._health_at = now + max(HEALTH_SECONDS, self._parts.sweep_seconds)
+        await self.sweep(now)
 
     async def _probe(self) -> None:
         """Another replica watches this server, but it was this one that found it away."""

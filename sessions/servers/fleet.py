@@ -4,35 +4,34 @@ The table of servers is the truth; `refresh` makes this replica follow it. A ser
 lanes wait, and it is asked again after a pause that doubles up to a minute, with jitter, until it answers.
 """
 
+import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
 import orjson
 import structlog
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.clock import Clock
-from gateway.db import AnyRow, Database, read_now, table_of
+from gateway.db import AnyRow, Database, read_now
 from gateway.events import EventBus, ServerReachabilityChanged, ServersChanged, ServerSuspected
-from gateway.ids import make_id
 from gateway.settings import WahaServerSettings
-from gateway.vault import Vault
-from gateway.waha.client import WahaClient
+from gateway.vault import Vault, VaultError
+from gateway.waha.client import LIFECYCLE_SECONDS, WahaClient
 from gateway.waha.errors import WahaError
-from sessions.models import Server, ServerSeed
+from sessions.servers import queries
+from sessions.servers.circuit import describe_failure, pause_after, start_time
+from sessions.servers.seeds import take_over
 
 log = structlog.get_logger()
-server = table_of(Server)
-server_seed = table_of(ServerSeed)
 
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 60.0
-RESTART_TOLERANCE_SECONDS = 5.0
-"""WAHA computes its start time from its uptime: it moves by some milliseconds, and with our clock by some more."""
 YOUNG_SECONDS = 120.0
 """How long after its start a server may still be bringing its sessions back."""
+RETIRED_SECONDS = 5.0
+"""How much longer than the longest call the client of a server that was changed or removed stays open."""
 
 TransportFactory = Callable[[str], httpx.AsyncBaseTransport | None]
 """Gives the transport for a server's URL; None is the real network."""
@@ -40,7 +39,10 @@ TransportFactory = Callable[[str], httpx.AsyncBaseTransport | None]
 
 @dataclass(slots=True)
 class Member:
-    """One server of the fleet, as this replica knows it. `started_at` is in epoch seconds by our clock."""
+    """One server of the fleet, as this replica knows it. `started_at` is in epoch seconds by our clock.
+
+    `changes` counts what this replica has found out itself: a row that was read before that is not news.
+    """
 
     id: str
     name: str
@@ -52,6 +54,7 @@ class Member:
     started_at: float | None = None
     answered_at: float | None = None
     ghosts: str = "[]"
+    changes: int = 0
 
     def is_young(self, now: float) -> bool:
         """Whether it has started so lately that it may still be bringing its sessions back."""
@@ -88,67 +91,90 @@ class Fleet:
         self._transports = transports or (lambda _url: None)
         self._jitter = jitter
         self._members: dict[str, Member] = {}
+        self._retired: list[tuple[float, WahaClient]] = []
+        self._unreadable: set[str] = set()
+        self._refreshing = asyncio.Lock()
 
     # --- which there are ----------------------------------------------------------------------------------------
 
     async def load(self, configured: Sequence[WahaServerSettings]) -> None:
         """Take over what the settings say anew about a server, and open a client for every server in the database.
 
-        What was changed by the API stays until the settings say something else than they did.
+        Raises:
+            VaultError: the key file is not the one with which the servers' keys were stored.
         """
         async with self._db.write() as tx:
-            now = await read_now(tx)
-            seeds = {
-                row.name: self._vault.decrypt(row.values_encrypted) for row in await tx.execute(select(server_seed))
-            }
-            known = {row.name for row in await tx.execute(select(server.c.name))}
-            for item in configured:
-                key = item.api_key.get_secret_value()
-                said = orjson.dumps([item.url.rstrip("/"), key, item.capacity]).decode()
-                if seeds.get(item.name) == said:
-                    continue
-                values = {
-                    "url": item.url.rstrip("/"),
-                    "api_key_encrypted": self._vault.encrypt(key),
-                    "capacity": item.capacity,
-                }
-                if item.name in known:
-                    await tx.execute(update(server).where(server.c.name == item.name).values(**values))
-                else:
-                    await tx.execute(insert(server).values(id=make_id(now), name=item.name, created_at=now, **values))
-                await tx.execute(server_seed.delete().where(server_seed.c.name == item.name))
-                seed = {"name": item.name, "values_encrypted": self._vault.encrypt(said)}
-                await tx.execute(insert(server_seed).values(**seed))
+            await take_over(tx, self._vault, configured)
         await self.refresh()
 
     async def refresh(self) -> None:
-        """Follow the table of servers: open clients for new ones, close those of removed and changed ones."""
-        async with self._db.read() as connection:
-            rows = {row.id: row for row in await connection.execute(select(server))}
-        for id_ in set(self._members) - set(rows):
-            await self._members.pop(id_).client.aclose()
-        for id_, row in rows.items():
-            member, api_key = self._members.get(id_), self._vault.decrypt(row.api_key_encrypted)
-            if member is None or (member.url, member.api_key) != (row.url, api_key):
-                if member is not None:
-                    await member.client.aclose()
-                member = self._members[id_] = self._open(row, api_key)
-            member.name = row.name
-            self._follow(member, row)
+        """Follow the table of servers: open clients for new ones, retire those of removed and changed ones."""
+        async with self._refreshing:
+            seen = {member.id: member.changes for member in self._members.values()}
+            async with self._db.read() as connection:
+                rows = {row.id: row for row in await queries.all_servers(connection)}
+            for id_ in set(self._members) - set(rows):
+                self._retire(self._members.pop(id_))
+            for id_, row in rows.items():
+                api_key = self._read_key(row)
+                if api_key is None:
+                    continue
+                member = self._members.get(id_)
+                if member is None or (member.url, member.api_key) != (row.url, api_key):
+                    if member is not None:
+                        self._retire(member)
+                    member = self._members[id_] = self._open(row, api_key)
+                self._follow(member, row, seen.get(id_, 0))
+            await self._close_retired(self._clock.monotonic())
+
+    def _read_key(self, row: AnyRow) -> str | None:
+        """The key of a server; None if another replica has stored it with another key file."""
+        try:
+            api_key = self._vault.decrypt(row.api_key_encrypted)
+        except VaultError as error:
+            if row.id not in self._unreadable:
+                log.error("server_key_unreadable", server=row.name, error=str(error))
+            self._unreadable.add(row.id)
+            return None
+        self._unreadable.discard(row.id)
+        return api_key
+
+    def connect(self, url: str, api_key: str) -> WahaClient:
+        """A client for an address, which may not be in the fleet; whoever asks closes it.
+
+        Raises:
+            ValueError: it is no address of a server.
+        """
+        return WahaClient(url, api_key, timeout_seconds=self._timeout_seconds, transport=self._transports(url))
 
     def _open(self, row: AnyRow, api_key: str) -> Member:
-        transport = self._transports(row.url)
-        client = WahaClient(row.url, api_key, timeout_seconds=self._timeout_seconds, transport=transport)
+        client = self.connect(row.url, api_key)
         return Member(id=row.id, name=row.name, url=row.url, api_key=api_key, client=client, up=row.up)
 
-    def _follow(self, member: Member, row: AnyRow) -> None:
-        """What the row says about the server, which another replica may have found out."""
+    def _follow(self, member: Member, row: AnyRow, seen: int) -> None:
+        """What the row says about the server, which another replica may have found out.
+
+        `seen` is the count of our own findings when the row was asked for; if there are more by now, they are newer.
+        """
+        if member.changes != seen:
+            return
         member.engine = row.engine or member.engine
         member.started_at = row.started_at
         member.ghosts = row.ghosts
         if member.up != row.up:
             member.up = row.up
             self._bus.publish(ServerReachabilityChanged(member.id, member.name, up=member.up))
+
+    def _retire(self, member: Member) -> None:
+        """Calls may be under way through this client: it is closed when the longest of them must be over."""
+        until = self._clock.monotonic() + max(self._timeout_seconds, LIFECYCLE_SECONDS) + RETIRED_SECONDS
+        self._retired.append((until, member.client))
+
+    async def _close_retired(self, now: float) -> None:
+        over = [client for until, client in self._retired if until <= now]
+        self._retired = [(until, client) for until, client in self._retired if until > now]
+        for client in over:
+            await client.aclose()
 
     @property
     def members(self) -> list[Member]:
@@ -178,24 +204,39 @@ class Fleet:
     async def hold(self, member: Member, replica: str, seconds: float) -> Lease | None:
         """Take or renew the watch over a server; None while another replica has it, or if the server is gone."""
         answered_at, member.answered_at = member.answered_at, None
-        values: dict[str, object] = {"listener": replica}
-        if answered_at is not None:
-            values["last_seen_at"] = answered_at
+        values = {} if answered_at is None else {"last_seen_at": answered_at}
+        seen = member.changes
         async with self._db.write() as tx:
             now = await read_now(tx)
-            free = or_(server.c.listener.is_(None), server.c.listener == replica, server.c.listener_until <= now)
-            held = update(server).where(server.c.id == member.id, free)
-            row = (await tx.execute(held.values(listener_until=now + seconds, **values).returning(server))).first()
+            row = await queries.hold(tx, member.id, replica, now, now + seconds, **values)
         if row is None:
             return None
-        self._follow(member, row)
+        self._follow(member, row, seen)
         return Lease(now, row.ask_at)
+
+    @asynccontextmanager
+    async def holding(self, member: Member, replica: str, seconds: float) -> AsyncIterator[None]:
+        """Renew the watch in the background while the block runs, however long the server lets it wait."""
+        over = asyncio.Event()
+        renewing = asyncio.create_task(self._renew(member, replica, seconds, over), name=f"hold {member.name}")
+        try:
+            yield
+        finally:
+            over.set()
+            await renewing
+
+    async def _renew(self, member: Member, replica: str, seconds: float, over: asyncio.Event) -> None:
+        while not await self._clock.wait(over, seconds / 3):
+            try:
+                if await self.hold(member, replica, seconds) is None:
+                    return
+            except (SQLAlchemyError, OSError) as error:
+                log.error("watch_not_renewed", server=member.name, error=str(error))
 
     async def release(self, member: Member, replica: str) -> None:
         """Give the watch back."""
-        mine = (server.c.id == member.id, server.c.listener == replica)
         async with self._db.write() as tx:
-            await tx.execute(update(server).where(*mine).values(listener=None, listener_until=0.0))
+            await queries.release(tx, member.id, replica)
 
     # --- whether it answers -------------------------------------------------------------------------------------
 
@@ -216,45 +257,42 @@ class Fleet:
             WahaError: it does not answer, or it does not take our key.
         """
         await member.client.ping()
+        asked_at = self._clock.monotonic()
         status = await member.client.server_status()
+        answered_at = self._clock.monotonic()
         version = await member.client.server_version()
-        values: dict[str, object] = {"up": True, "failures": 0, "ask_at": 0.0, "last_error": ""}
-        values |= {"version": version.version, "engine": version.engine}
         async with self._db.write() as tx:
             now = await read_now(tx)
-            started_at = now - status.uptime / 1000
-            moved = member.started_at is None or abs(started_at - member.started_at) > RESTART_TOLERANCE_SECONDS
-            if moved:
-                values["started_at"] = started_at
-            await tx.execute(update(server).where(server.c.id == member.id).values(last_seen_at=now, **values))
-        if moved and member.started_at is not None:
+            began = now - self._clock.monotonic() - status.uptime / 1000
+            started_at, restarted = start_time(member.started_at, began + asked_at, began + answered_at)
+            well = {"up": True, "failures": 0, "ask_at": 0.0, "last_error": "", "last_seen_at": now}
+            told = {"version": version.version[:32], "engine": version.engine[:16], "started_at": started_at}
+            await queries.change(tx, member.id, **well, **told)
+        if restarted:
             log.warning("waha_server_restarted", server=member.name)
-        member.started_at = started_at if moved else member.started_at
-        member.engine = version.engine
+        member.started_at, member.engine = started_at, version.engine
         self._set_up(member, up=True)
 
     async def note_failure(self, member: Member, error: WahaError) -> float:
-        """It did not answer, or not as a WAHA that takes our key: it is down. Seconds until it is asked again."""
+        """It did not answer, or not as a WAHA that takes our key: it is down. Seconds until it is asked again.
+
+        A failure that somebody else has noticed already, on whatever replica, does not count twice.
+        """
         async with self._db.write() as tx:
             now = await read_now(tx)
-            failed = (
-                update(server)
-                .where(server.c.id == member.id)
-                .values(up=False, failures=server.c.failures + 1, last_error=str(error))
-            )
-            failures = (await tx.execute(failed.returning(server.c.failures))).scalar_one_or_none() or 1
-            pause = self._pause(failures)
-            await tx.execute(update(server).where(server.c.id == member.id).values(ask_at=now + pause))
+            failures = await queries.note_failure(tx, member.id, describe_failure(error), now)
+            if failures is None:
+                pause = max(0.0, (await queries.ask_at(tx, member.id) or now) - now)
+            else:
+                pause = pause_after(failures, self._jitter())
+                await queries.change(tx, member.id, ask_at=now + pause)
         if member.up:
             log.warning("waha_server_down", server=member.name, error=str(error))
         self._set_up(member, up=False)
         return pause
 
-    def _pause(self, failures: int) -> float:
-        longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 16))
-        return float(longest * (0.5 + self._jitter() / 2))
-
     def _set_up(self, member: Member, *, up: bool) -> None:
+        member.changes += 1
         if member.up != up:
             member.up = up
             if up:
@@ -262,16 +300,24 @@ class Fleet:
             self._bus.publish(ServerReachabilityChanged(member.id, member.name, up=up))
 
     async def note_ghosts(self, member: Member, names: Sequence[str]) -> None:
-        """The sessions on a server that are not ours; they are told to the operator and left alone."""
+        """The sessions on a server that are not ours; they are told to the operator and left alone.
+
+        A session of ours that lives on another server is none: servers that share a store show each other's.
+        """
+        if names:
+            async with self._db.read() as connection:
+                ours = await queries.names_of_ours(connection, names)
+            names = [name for name in names if name not in ours]
         ghosts = orjson.dumps(names).decode()
         if ghosts == member.ghosts:
             return
-        member.ghosts = ghosts
         async with self._db.write() as tx:
-            await tx.execute(update(server).where(server.c.id == member.id).values(ghosts=ghosts))
+            await queries.change(tx, member.id, ghosts=ghosts)
+        member.ghosts = ghosts
         log.info("foreign_sessions", server=member.name, count=len(names))
 
     async def close(self) -> None:
         """Close all clients."""
-        for member in self._members.values():
-            await member.client.aclose()
+        for client in [client for _, client in self._retired] + [one.client for one in self._members.values()]:
+            await client.aclose()
+        self._retired = []
