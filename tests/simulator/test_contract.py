@@ -154,6 +154,8 @@ async def exercise(waha: Simulated) -> None:
     for phone in (RECIPIENT, "12125550199"):
         await waha.call("GET", f"/api/contacts/check-exists?session={SENDER}&phone={phone}")
         await waha.call("GET", f"{api}/lids/pn/{phone}")
+        for question in ("about", "profile-picture"):
+            await waha.call("GET", f"/api/contacts/{question}?session={SENDER}&contactId={phone}@c.us")
     await waha.call("GET", f"{api}/lids/100000000000000@lid")
     await waha.call("GET", "/api/sessions?all=true")
     await waha.call("GET", one)
