@@ -169,9 +169,31 @@ async def exercise(waha: Simulated) -> None:
     await waha.call("POST", "/api/sessions/start", {"name": SENDER})
     await waha.call("POST", "/api/sessions/stop", {"name": SENDER})
     await waha.call("POST", "/api/sessions/logout", {"name": SENDER})
+    if waha.server.engine.name == "GOWS":
+        await exercise_passkey(waha, "447700900124")
     key = await waha.call("POST", "/api/keys", {"isAdmin": True, "session": None, "isActive": True})
     await waha.call("GET", "/api/keys")
     await waha.call("DELETE", f"/api/keys/{key.json()['id']}")
+
+
+async def exercise_passkey(waha: Simulated, name: str) -> None:
+    """Pair a session with a passkey."""
+    passkey = f"/api/{name}/auth/passkey"
+    await waha.call("POST", "/api/sessions", {"name": name, "start": False})
+    await waha.tell(f"sessions/{name}/passkey", {"passkey": True})
+    await waha.act("start", name)
+    await waha.watch.next("session.status", name=name, status="SCAN_QR_CODE")
+    await waha.scan(name, name)
+    await waha.watch.next("session.status", name=name, status="PASSKEY_REQUIRED")
+    challenge = await waha.call("GET", f"{passkey}/challenge")
+    signature = {"clientDataJSON": "e30", "authenticatorData": "AA", "signature": "AA"}
+    credential = challenge.json()["allowCredentials"][0]["id"]
+    body = {"id": credential, "rawId": credential, "type": "public-key", "response": signature}
+    await waha.call("POST", passkey, body)
+    await waha.watch.next("session.status", name=name, status="PASSKEY_CONFIRMATION_REQUIRED")
+    await waha.call("GET", f"{passkey}/confirmation")
+    await waha.call("POST", f"{passkey}/confirm")
+    await waha.watch.next("session.status", name=name, status="WORKING")
 
 
 async def test_answers_and_events_are_as_described_but_for_the_named_differences(
