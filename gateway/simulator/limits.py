@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from gateway.simulator.clock import SimClock, Timer
 from gateway.simulator.errors import EngineFault, JsonObject
 from gateway.simulator.events import EventHub
-from gateway.simulator.session import RunningSession, Status, StoredSession
+from gateway.simulator.session import RunningSession
+from gateway.simulator.stored import Status, StoredSession
 
 MINUTE = 60.0
 DEFAULT_ENFORCEMENT = "DEFAULT"

@@ -14,7 +14,8 @@ from gateway.simulator.http import Json, waha
 from gateway.simulator.ids import make_chat_id, parse_message_id
 from gateway.simulator.messages import ACK_NAMES, Message, MessageStore
 from gateway.simulator.server import WahaServer
-from gateway.simulator.session import RunningSession, Status
+from gateway.simulator.session import RunningSession
+from gateway.simulator.stored import Status
 
 
 async def one_message(request: Request) -> Response:

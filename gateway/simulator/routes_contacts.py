@@ -8,7 +8,7 @@ from gateway.simulator.access import check_session_access
 from gateway.simulator.errors import undefined_property
 from gateway.simulator.http import Json, waha
 from gateway.simulator.limits import rate_overlimit
-from gateway.simulator.session import Status
+from gateway.simulator.stored import Status
 
 
 async def check_exists(request: Request) -> Response:

@@ -11,7 +11,7 @@ from gateway.simulator.errors import EngineFault, WahaError, not_implemented, un
 from gateway.simulator.http import Json, SendAnswer, error_answer, read_json, waha
 from gateway.simulator.ids import make_chat_id
 from gateway.simulator.sending import Attempt
-from gateway.simulator.session import Status
+from gateway.simulator.stored import Status
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

@@ -24,7 +24,8 @@ from gateway.simulator.media import read_media
 from gateway.simulator.messages import Message
 from gateway.simulator.numbers import NumberBook
 from gateway.simulator.receipts import Receipts
-from gateway.simulator.session import RunningSession, Status
+from gateway.simulator.session import RunningSession
+from gateway.simulator.stored import Status
 from gateway.simulator.tasks import TaskGroup
 
 P99_OVER_MEDIAN = 8.0

@@ -18,8 +18,6 @@ from gateway.simulator.stored import PasskeyWish, Status, StoredSession
 from gateway.simulator.tasks import TaskGroup
 from gateway.simulator.uplink import Uplink
 
-__all__ = ["RunningSession", "SessionSettings", "Status", "StoredSession"]
-
 ONLINE_SECONDS = 25.0
 PAIRING = (Status.SCAN_QR_CODE, Status.PASSKEY_REQUIRED, Status.PASSKEY_CONFIRMATION_REQUIRED)
 

@@ -2,7 +2,7 @@
 
 from gateway.simulator.errors import JsonObject
 from gateway.simulator.server import WahaServer
-from gateway.simulator.session import Status, StoredSession
+from gateway.simulator.stored import Status, StoredSession
 
 
 def session_json(server: WahaServer, stored: StoredSession, *, engine: bool = False) -> JsonObject:

@@ -28,7 +28,7 @@ from gateway.simulator.events import Subscriber
 from gateway.simulator.faults import parse_faults
 from gateway.simulator.ledger import Ledger
 from gateway.simulator.server import WahaServer
-from gateway.simulator.session import Status
+from gateway.simulator.stored import Status
 from gateway.waha.schemas import MessageAckEvent, MessageAnyEvent, parse_event
 from sessions.models import SessionState
 from sessions.queries import ensure_sender, find_session, insert_session
