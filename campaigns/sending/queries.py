@@ -202,6 +202,13 @@ async def insert_messages(tx: AsyncConnection, rows: Sequence[Mapping[str, Any]]
         await tx.execute(insert(message), rows[start : start + INSERT_CHUNK])
 
 
+async def sends_on(connection: AsyncConnection, server_id: str) -> Sequence[AnyRow]:
+    """What has left through each sender of a server (columns: sender_id, sent_total, last_answer_at, message_id)."""
+    query = select(lane.c.sender_id, lane.c.sent_total, lane.c.last_answer_at, lane.c.message_id)
+    on_server = session.c.server_id == server_id
+    return (await connection.execute(query.join(session, session.c.sender_id == lane.c.sender_id).where(on_server))).all()
+
+
 async def set_state(
     tx: AsyncConnection, campaign_id: str, before: Sequence[str], after: CampaignState, **values: Any
 ) -> bool:
