@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 import admin.router
 import campaigns.sending.router
+import sessions.news.router
 import sessions.router
 from campaigns.sending import queries as sending_queries
 from campaigns.sending.delays import DelayService
@@ -48,11 +49,13 @@ from sessions.keepalive.pings import Pinger
 from sessions.keepalive.sweep import KeepaliveSweep
 from sessions.lifecycle import Lifecycle, WebhookTarget
 from sessions.manager import SessionManager
+from sessions.news.intake import Intake, Store
+from sessions.news.router import WEBHOOK_PATH
 from sessions.news.state_writer import StateWriter
-from sessions.news.watch import MessageEvent, WatchParts
+from sessions.news.watch import WatchParts
 from sessions.pairing.qr_codes import QrBook
 from sessions.pairing.service import Pairing
-from sessions.servers.fleet import Fleet, Member, TransportFactory
+from sessions.servers.fleet import Fleet, TransportFactory
 from sessions.service import SessionService
 
 log = structlog.get_logger()
@@ -95,6 +98,7 @@ class Gateway:
     bus: EventBus
     fleet: Fleet
     receipts: Receipts
+    intake: Intake
     keepalive: Keepalive
     manager: SessionManager
     dispatcher: Dispatcher
@@ -164,10 +168,11 @@ def build_gateway(
     replica = make_id(clock.now())
     keepalive = _keepalive(settings, db, bus, clock, fleet)
 
-    def on_message(member: Member, event: MessageEvent) -> None:
-        receipts.note(event)
-        keepalive.phones.note(member, event)
-
+    intake = Intake(
+        writer,
+        Store(receipts.written, receipts.room, lambda: receipts.is_full),
+        (lambda _member, event: receipts.note(event), keepalive.phones.note),
+    )
     watches = WatchParts(
         db=db,
         clock=clock,
@@ -176,7 +181,7 @@ def build_gateway(
         replica=replica,
         sweep_seconds=settings.waha.sweep_seconds,
         follow_events=transports is None and settings.waha.events == "websocket",
-        on_message=on_message,
+        intake=intake,
         after_sweep=(keepalive.pinger.after_sweep, keepalive.sends.after_sweep),
     )
     dispatch = settings.dispatch
@@ -210,6 +215,7 @@ def build_gateway(
         fleet=fleet,
         receipts=receipts,
         keepalive=keepalive,
+        intake=intake,
         manager=SessionManager(watches, bus),
         dispatcher=dispatcher,
         transmitter=transmitter,
@@ -300,11 +306,13 @@ def create_app(gateway: Gateway) -> FastAPI:
     periods = gateway.keepalive.periods
     app.include_router(sessions.router.build_router(gateway.sessions, gateway.pairing, gateway.access, periods))
     app.include_router(campaigns.sending.router.build_router(gateway.campaigns, gateway.status, gateway.access))
+    secret = settings.waha.webhook_secret.get_secret_value()
+    app.include_router(sessions.news.router.build_router(gateway.intake, gateway.fleet, secret, gateway.manager.look))
     app.include_router(admin.router.build_router(_admin_parts(gateway, app.version), gateway.access))
     app.add_api_route("/health", _health(gateway), methods=["GET"], tags=["health"], summary="Is it alive")
     describe_errors(app)
     install_docs(app)
-    app.add_middleware(StrictJson)
+    app.add_middleware(StrictJson, raw_paths=[WEBHOOK_PATH])
     app.add_middleware(BodyLimit, max_bytes=settings.server.max_body_bytes)
     app.add_middleware(
         Guard,
@@ -312,6 +320,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         allowed_origins=settings.server.allowed_origins,
         refuse_forwarded=settings.auth.user_access == "open",
         bound_host=settings.server.host,
+        signed_paths=[WEBHOOK_PATH],
     )
     return app
 

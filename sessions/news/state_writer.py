@@ -1,8 +1,8 @@
 """What we tell about a session, kept true to what WAHA says about it.
 
 WAHA's word comes by event (`on_event`) or as an answer (`on_answer`); both end in one short transaction
-that compares and sets. Events may be repeated, late, out of order, or lost: one that is not newer than the last
-changes nothing, and an answer counts only where nothing was heard since the question.
+that compares and sets. Events may be repeated, late, out of order, or lost: one that is not newer than the last, or
+older than some seconds, changes nothing, and an answer counts only where nothing was heard since the question.
 """
 
 import asyncio
@@ -35,6 +35,8 @@ LOGGED_OUT = "logged out by the phone; scan again"
 HAS_FAILED = "it has failed; the gateway restarts it"
 WRONG_PHONE = "another number scanned the code and was logged out; scan with the phone of this number"
 REFUSAL_PATIENCE_SECONDS = 10.0
+LATE_SECONDS = 10.0
+"""A status event that is older is not believed: WAHA is asked instead."""
 
 _KIND_OF_STATE = {
     SessionState.STOPPED: Kind.STOPPED,
@@ -65,6 +67,7 @@ class StateWriter:
         self._lifecycle = lifecycle
         self._qr_book = qr_book
         self._refusals: dict[int, asyncio.Task[None]] = {}
+        self._ahead: dict[str, float] = {}
 
     async def stop(self) -> None:
         """Leave what is under way; the next sweep finds it again."""
@@ -76,18 +79,32 @@ class StateWriter:
     # --- what comes in ------------------------------------------------------------------------------------------
 
     async def on_event(self, member: Member, event: SessionStatusEvent) -> bool:
-        """Take a status event; False where only a look at the session can tell what it means."""
+        """Take a status event; False where only a look at the session can tell what it means.
+
+        One that is late, or overtaken by another one, may speak of what was long put right: nothing is written of it.
+        """
         event_at = event.timestamp / 1000 if event.timestamp else None
         async with self._db.read() as connection:
             row = await queries.find_by_name(connection, member.id, event.session)
+            now = await read_now(connection)
         if row is None:
             log.debug("foreign_session", server=member.name)
             return True
-        if event_at is None or event_at <= row.event_at:
-            return event_at is not None  # heard already, or overtaken by a later one
+        if event_at is None:
+            return False
+        late = self._is_late(member.id, event_at, now)
+        if event_at == row.event_at and event.status == row.waha_status:
+            return True  # heard already
+        if late or event_at <= row.event_at:
+            return False
         if event.status is WahaStatus.WORKING and _phone_of(event.me) is None:
             return False  # only once we know whose phone it is
         return await self.take(member, row, Told(event.status, event.me, event_at=event_at))
+
+    def _is_late(self, server_id: str, event_at: float, now: float) -> bool:
+        """Whether an event is old: by our clock, or by what its server's clock, which may be ahead, must show now."""
+        ahead = self._ahead[server_id] = max(event_at - now, self._ahead.get(server_id, 0.0))
+        return event_at < now + ahead - LATE_SECONDS
 
     async def on_answer(self, member: Member, row: AnyRow, info: SessionInfo) -> None:
         """Take the answer to a question that was asked after `row` was read."""

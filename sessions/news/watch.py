@@ -17,8 +17,9 @@ from gateway.clock import Clock
 from gateway.db import AnyRow, Database, read_now
 from gateway.waha.errors import WahaError
 from gateway.waha.events import EventStream
-from gateway.waha.schemas import Connected, MessageAckEvent, MessageAnyEvent, SessionInfo, SessionStatusEvent
+from gateway.waha.schemas import Connected, SessionInfo
 from sessions import queries
+from sessions.news.intake import Intake
 from sessions.news.state_writer import StateWriter
 from sessions.servers.fleet import Fleet, Member
 
@@ -28,8 +29,8 @@ MISSING_GRACE_SECONDS = 60.0
 HEALTH_SECONDS = 30.0
 MINIMUM_LEASE_SECONDS = 30.0
 RETRY_SECONDS = 2.0
-
-MessageEvent = MessageAckEvent | MessageAnyEvent
+STANDBY_SECONDS = 1.0
+"""How often a replica that does not watch a server sees whether it could."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class WatchParts:
-    """What every watch works with. `on_message` takes receipts and messages; `after_sweep` is told what was seen."""
+    """What every watch works with. `intake` takes all events; `after_sweep` is told what was seen."""
 
     db: Database
     clock: Clock
@@ -58,7 +59,7 @@ class WatchParts:
     replica: str
     sweep_seconds: float
     follow_events: bool
-    on_message: Callable[[Member, MessageEvent], None]
+    intake: Intake
     after_sweep: Sequence[Callable[[Swept], None]]
 
 
@@ -74,6 +75,7 @@ class ServerWatch:
         self._connected_since: float | None = None
         self._health_at = 0.0
         self._holds = False
+        self._held_until = 0.0
         self._suspected = False
         self._stopping = False
         self._task = asyncio.create_task(self._run(), name=f"watch {member.name}")
@@ -108,6 +110,8 @@ class ServerWatch:
             except (SQLAlchemyError, OSError) as error:
                 log.error("watch_failed", server=self.member.name, error=str(error))
                 pause = RETRY_SECONDS
+                if self._holds and self._parts.clock.monotonic() > self._held_until:
+                    await self._let_go()  # another replica may watch it by now
             except Exception:  # a bug must not leave the server unwatched
                 log.exception("watch_failed", server=self.member.name)
                 pause = RETRY_SECONDS
@@ -117,13 +121,14 @@ class ServerWatch:
         """Look once; how many seconds to rest then."""
         parts, member = self._parts, self.member
         suspected, self._suspected = self._suspected, False
+        held_until = parts.clock.monotonic() + self.lease_seconds
         lease = await parts.fleet.hold(member, parts.replica, self.lease_seconds)
         if lease is None:
-            self._holds = False
-            await self._close_stream()
+            await self._let_go()
             if suspected and member.up:
                 await self._probe()
-            return parts.sweep_seconds
+            return min(STANDBY_SECONDS, parts.sweep_seconds)
+        self._held_until = held_until
         if not self._holds:
             log.info("watching", server=member.name)
             self._holds = True
@@ -138,6 +143,11 @@ class ServerWatch:
         except WahaError as error:
             return min(await parts.fleet.note_failure(member, error), longest)
         return parts.sweep_seconds
+
+    async def _let_go(self) -> None:
+        """This replica does not watch the server, or not any more."""
+        self._holds = False
+        await self._close_stream()
 
     async def _ask(self, now: float) -> None:
         if not self.member.up or now >= self._health_at:
@@ -159,6 +169,8 @@ class ServerWatch:
             WahaError: the server did not answer.
         """
         parts, member = self._parts, self.member
+        async with parts.db.read() as connection:
+            heard = await queries.event_times(connection, member.id)
         infos = {info.name: info for info in await member.client.list_sessions(all=True)}
         async with parts.db.read() as connection:
             rows = await queries.sessions_on(connection, member.id)
@@ -166,7 +178,8 @@ class ServerWatch:
         parts.fleet.note_answer(member, now)
         changed = False
         for row in rows:
-            if row.status_at < asked_at:  # what was heard since then is fresher than this answer
+            # what was heard since then is fresher than this answer
+            if row.status_at < asked_at and row.event_at == heard.get(row.sender_id, row.event_at):
                 changed |= await self._compare(row, infos.get(row.name), now)
         await parts.fleet.note_ghosts(member, sorted(set(infos) - {row.name for row in rows}))
         if changed:
@@ -214,16 +227,16 @@ class ServerWatch:
         async for event in stream:
             try:
                 if isinstance(event, Connected):
-                    self._connected_since = await self._now()
                     self._health_at = 0.0  # it may have restarted
                     self.look()  # what happened before this moment was not heard
-                elif isinstance(event, SessionStatusEvent):
-                    if not await self._parts.writer.on_event(self.member, event):
-                        self.look()
-                else:
-                    self._parts.on_message(self.member, event)
+                    self._connected_since = await self._now()
+                elif not await self._parts.intake.hear(self.member, event):
+                    self.look()
             except (SQLAlchemyError, OSError) as error:
                 log.error("event_failed", server=self.member.name, error=str(error))
+                self.look()
+            except Exception:  # a bug must not leave the server unheard
+                log.exception("event_failed", server=self.member.name)
                 self.look()
 
     async def _now(self) -> float:
