@@ -246,7 +246,8 @@ def _keepalive(settings: Settings, db: Database, bus: EventBus, clock: Clock, fl
 
     async def sends_of(server_id: str) -> Sends:
         async with db.read() as connection:
-            return await sending_queries.sends_of(connection, server_id)
+            rows = await sending_queries.sends_on(connection, server_id)
+        return {row.sender_id: (row.sent_total, row.last_answer_at) for row in rows}
 
     return Keepalive(
         periods=periods,

@@ -177,16 +177,6 @@ async def senders_by_number(connection: AsyncConnection, numbers: Sequence[str])
     return {row.number: row for row in rows}
 
 
-async def sends_of(connection: AsyncConnection, server_id: str) -> dict[int, tuple[int, float | None]]:
-    """How many messages each sender with a session on this server has sent, and when the last answer to it came."""
-    rows = await connection.execute(
-        select(lane.c.sender_id, lane.c.sent_total, lane.c.last_answer_at)
-        .join(session, session.c.sender_id == lane.c.sender_id)
-        .where(session.c.server_id == server_id)
-    )
-    return {row.sender_id: (row.sent_total, row.last_answer_at) for row in rows}
-
-
 async def ensure_lanes(tx: AsyncConnection, sender_ids: Sequence[int]) -> None:
     """Give each sender a lane, where it has none."""
     upsert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
