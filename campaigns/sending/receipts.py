@@ -174,6 +174,7 @@ class Receipts:
             if key in ours:
                 continue
             if before is None:
+                log.debug("receipt_of_no_message_of_ours", session=key.session, level=ack)
                 self._unknown[key] = _Unknown(ack, now + KEEP_UNKNOWN_SECONDS, now + RETRY_SECONDS, RETRY_SECONDS)
             elif now < before.ask_at:
                 self._unknown[key] = replace(before, ack=ack)

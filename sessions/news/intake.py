@@ -75,14 +75,14 @@ class Intake:
         return True
 
     async def _take_status(self, member: Member, event: SessionStatusEvent) -> bool:
-        if event.event_id in self._seen:
+        if self._is_repeat(event):
             return True
         taken = await self._writer.on_event(member, event)
         self._remember(event.event_id)  # only now: until it is written, a repeat is welcome
         return taken
 
     def _tell(self, member: Member, event: MessageEvent) -> None:
-        if event.event_id in self._seen:
+        if self._is_repeat(event):
             return
         self._remember(event.event_id)
         for listener in self._listeners:
@@ -90,6 +90,12 @@ class Intake:
                 listener(member, event)
             except Exception:  # one that fails must not keep the others from hearing it
                 log.exception("listener_failed", server=member.name)
+
+    def _is_repeat(self, event: Event) -> bool:
+        if event.event_id not in self._seen:
+            return False
+        log.debug("event_repeated", event_id=event.event_id)
+        return True
 
     def _remember(self, event_id: str) -> None:
         self._seen[event_id] = None

@@ -119,6 +119,7 @@ def build_router(intake: Intake, fleet: Fleet, secret: str, look: Callable[[str]
             log.warning("waha_event_malformed", server=member.name, reason=error.message, length=len(body))
             return _ok()
         if event is None:
+            log.debug("webhook_ignored", reason="not a kind of event that we take", server=member.name)
             return _ok()
         if intake.is_full:
             raise ServiceUnavailable("more comes in than the database takes; tell it again in some seconds")
