@@ -38,6 +38,11 @@ async def find(connection: AsyncConnection, name: str) -> AnyRow | None:
     return (await connection.execute(select(server).where(server.c.name == name))).first()
 
 
+async def find_by_id(connection: AsyncConnection, server_id: str) -> AnyRow | None:
+    """One server by its id, or None."""
+    return (await connection.execute(select(server).where(server.c.id == server_id))).first()
+
+
 async def lock(tx: AsyncConnection, *, name: str | None = None, id_: str | None = None) -> AnyRow | None:
     """One server by name or id, locked until the end of the transaction: no session comes or goes meanwhile."""
     wanted = server.c.name == name if name is not None else server.c.id == id_
