@@ -113,19 +113,13 @@ def decide(view: View, now: float) -> Decision:
     if view.moving:
         return _when_due(view, now, Decision(Step.FINISH_MOVE, "it was to be moved, which had not been finished"))
     if view.desired is Desired.STOPPED:
-        if view.waha in _AT_REST:
-            return _forgive(view)
-        return _when_due(view, now, Decision(Step.STOP, f"it is meant to be stopped, and WAHA says {view.waha}"))
-    if view.pairing_until is not None and now < view.pairing_until:
-        return _decide_in_pairing(view, view.pairing_until - PAIRING_SECONDS, now)
-    if view.pairing_until is not None and not view.paired:
-        ended = view.waha in (*_AT_REST, WahaStatus.FAILED, WahaStatus.STARTING)
-        return Decision(Step.CLOSE_PAIRING) if ended and now >= view.pairing_until + OVERDUE_SECONDS else REST
+        stop = Decision(Step.STOP, f"it is meant to be stopped, and WAHA says {view.waha}")
+        return _forgive(view) if view.waha in _AT_REST else _when_due(view, now, stop)
+    if view.pairing_until is not None and (now < view.pairing_until or not view.paired):
+        return _decide_in_pairing(view, view.pairing_until, now)
     if view.requires_auth:
         return REST
-    if view.waha is WahaStatus.WORKING:
-        return _decide_working(view, now)
-    return _decide_broken(view, now)
+    return _decide_working(view, now) if view.waha is WahaStatus.WORKING else _decide_broken(view, now)
 
 
 def pause(attempts: int, jitter: float) -> float:
@@ -133,8 +127,12 @@ def pause(attempts: int, jitter: float) -> float:
     return PAUSES[min(max(attempts, 1), len(PAUSES)) - 1] * (1.0 + jitter / 4)
 
 
-def _decide_in_pairing(view: View, opened_at: float, now: float) -> Decision:
-    """An open pairing is its person's, unless nothing was ever started for it."""
+def _decide_in_pairing(view: View, until: float, now: float) -> Decision:
+    """An open pairing is its person's, unless nothing was ever started for it; one that has run out is closed."""
+    opened_at = until - PAIRING_SECONDS
+    if now >= until:
+        ended = view.waha in (*_AT_REST, WahaStatus.FAILED, WahaStatus.STARTING)
+        return Decision(Step.CLOSE_PAIRING) if ended and now >= until + OVERDUE_SECONDS else REST
     idle = view.waha in _AT_REST or (view.waha is WahaStatus.FAILED and view.since < opened_at)
     if not idle or view.young or now - max(opened_at, view.since) <= UNATTENDED_SECONDS:
         return REST
