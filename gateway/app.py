@@ -14,6 +14,7 @@ from sqlalchemy import text
 import admin.router
 import campaigns.sending.router
 import sessions.news.router
+import sessions.pairing.router
 import sessions.router
 from campaigns.sending import queries as sending_queries
 from campaigns.sending.delays import DelayService
@@ -52,9 +53,14 @@ from sessions.manager import SessionManager
 from sessions.news.intake import Intake, Store
 from sessions.news.router import WEBHOOK_PATH
 from sessions.news.state_writer import StateWriter
-from sessions.news.watch import WatchParts
+from sessions.news.watch import StreamFactory, WatchParts, open_stream
+from sessions.pairing.bringing_up import Starter
+from sessions.pairing.opening import Opening
+from sessions.pairing.other_ways import OtherWays
 from sessions.pairing.qr_codes import QrBook
+from sessions.pairing.router import PairingParts
 from sessions.pairing.service import Pairing
+from sessions.pairing.streams import QrStreams
 from sessions.servers.fleet import Fleet, TransportFactory
 from sessions.service import SessionService
 
@@ -105,7 +111,10 @@ class Gateway:
     transmitter: Transmitter
     delays: DelayService
     sessions: SessionService
+    opening: Opening
     pairing: Pairing
+    streams: QrStreams
+    other_ways: OtherWays
     campaigns: CampaignService
     status: StatusReader
     access: Access
@@ -136,6 +145,9 @@ class Gateway:
         await self.dispatcher.stop()
         if self.chores.running:
             self.chores.shutdown(wait=False)
+        await self.streams.stop()
+        await self.other_ways.stop()
+        await self.pairing.stop()
         await self.manager.stop()
         await self.keepalive.stop()
         await self.receipts.stop()
@@ -144,11 +156,15 @@ class Gateway:
 
 
 def build_gateway(
-    settings: Settings, *, clock: Clock | None = None, transports: TransportFactory | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    transports: TransportFactory | None = None,
+    streams_of: StreamFactory | None = open_stream,
 ) -> Gateway:
     """Make all parts; nothing runs and nothing is opened yet.
 
-    `transports` replaces the network to WAHA (tests).
+    `transports` replaces the network to WAHA, and `streams_of` its event streams (tests; None: there are none).
 
     Raises:
         SettingsError: open mode on an address that others can reach.
@@ -165,6 +181,8 @@ def build_gateway(
     qr_book = QrBook()
     lifecycle = Lifecycle(db, fleet, clock, _webhook_target(settings))
     writer = StateWriter(db, bus, lifecycle, qr_book)
+    starter = Starter(db, fleet, lifecycle, writer, bus, clock)
+    pairing = Pairing(db, starter, clock, qr_book)
     replica = make_id(clock.now())
     keepalive = _keepalive(settings, db, bus, clock, fleet)
 
@@ -180,7 +198,7 @@ def build_gateway(
         writer=writer,
         replica=replica,
         sweep_seconds=settings.waha.sweep_seconds,
-        follow_events=transports is None and settings.waha.events == "websocket",
+        open_stream=streams_of if settings.waha.events == "websocket" else None,
         intake=intake,
         after_sweep=(keepalive.pinger.after_sweep, keepalive.sends.after_sweep),
     )
@@ -221,7 +239,10 @@ def build_gateway(
         transmitter=transmitter,
         delays=DelayService(db, bus),
         sessions=SessionService(db, fleet, lifecycle, writer, bus, phones, qr_book),
-        pairing=Pairing(db, fleet, lifecycle, writer, bus, clock, qr_book),
+        opening=Opening(db, fleet, starter, bus, qr_book),
+        pairing=pairing,
+        streams=QrStreams(pairing, bus, clock),
+        other_ways=OtherWays(pairing, starter),
         campaigns=campaigns,
         status=StatusReader(
             db,
@@ -305,7 +326,8 @@ def create_app(gateway: Gateway) -> FastAPI:
     )
     install_error_handlers(app)
     periods = gateway.keepalive.periods
-    app.include_router(sessions.router.build_router(gateway.sessions, gateway.pairing, gateway.access, periods))
+    app.include_router(sessions.router.build_router(gateway.sessions, gateway.opening, gateway.access, periods))
+    app.include_router(sessions.pairing.router.build_router(_pairing_parts(gateway)))
     app.include_router(campaigns.sending.router.build_router(gateway.campaigns, gateway.status, gateway.access))
     secret = settings.waha.webhook_secret.get_secret_value()
     app.include_router(sessions.news.router.build_router(gateway.intake, gateway.fleet, secret, gateway.manager.look))
@@ -324,6 +346,16 @@ def create_app(gateway: Gateway) -> FastAPI:
         signed_paths=[WEBHOOK_PATH],
     )
     return app
+
+
+def _pairing_parts(gateway: Gateway) -> PairingParts:
+    return PairingParts(
+        pairing=gateway.pairing,
+        streams=gateway.streams,
+        other_ways=gateway.other_ways,
+        phones=gateway.phones,
+        access=gateway.access,
+    )
 
 
 def _admin_parts(gateway: Gateway, version: str) -> admin.router.AdminParts:

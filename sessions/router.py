@@ -13,11 +13,10 @@ from sessions.keepalive import clocks
 from sessions.keepalive.clocks import Periods
 from sessions.keepalive.sentences import sentence
 from sessions.models import SessionState
-from sessions.pairing.qr_codes import ShownQr
-from sessions.pairing.service import Pairing
+from sessions.pairing.opening import Opening
+from sessions.pairing.passkeys import passkey_hint
 from sessions.schemas import (
     MeOut,
-    QrOut,
     SessionCreate,
     SessionCreated,
     SessionOut,
@@ -39,7 +38,7 @@ def describe(row: AnyRow, service: SessionService, periods: Periods) -> dict[str
         "grade": service.phones.grade(row.number),
         "status": row.state,
         "waha_status": row.waha_status,
-        "reason": row.reason,
+        "reason": passkey_hint(row) or row.reason,
         "name": row.push_name,
         "server": row.server_name,
         "server_up": row.server_up,
@@ -60,20 +59,7 @@ def describe(row: AnyRow, service: SessionService, periods: Periods) -> dict[str
     }
 
 
-def qr_out(state: SessionState, reason: str, shown: ShownQr | None) -> QrOut:
-    """The answer with the code that WAHA showed, if any; `state` and `reason` are what we have stored.
-
-    WAHA's news may still be on their way: what shows a code waits for its scan, whatever was stored before. A scan that
-    was heard of meanwhile makes the code worthless.
-    """
-    if shown is None or state in (SessionState.SCANNED, SessionState.CONNECTED):
-        return QrOut(status=state, reason=reason or None)
-    waiting = SessionState.WAITING_FOR_SCAN
-    told = reason if state is waiting and reason else None
-    return QrOut(status=waiting, qr_code=shown.png, expires_at=as_time(shown.expires_at), reason=told)
-
-
-def build_router(service: SessionService, pairing: Pairing, access: Access, periods: Periods) -> APIRouter:
+def build_router(service: SessionService, opening: Opening, access: Access, periods: Periods) -> APIRouter:
     """The routes under `/api/sessions`."""
     router = APIRouter(prefix="/api/sessions", tags=["sessions"])
     Who = Annotated[Caller, Depends(access.caller)]  # noqa: N806 - a type
@@ -98,7 +84,7 @@ def build_router(service: SessionService, pairing: Pairing, access: Access, peri
         409 while another pairing of the number is open, or when it is connected; 503 when no server has room.
         """
         number = allowed(caller, body.phone_number)
-        created = await pairing.create(caller, number)
+        created = await opening.create(caller, number)
         return SessionCreated.model_validate({**describe(created.row, service, periods), "sender_token": created.token})
 
     @router.get("", summary="List sessions")
@@ -142,16 +128,6 @@ def build_router(service: SessionService, pairing: Pairing, access: Access, peri
             expires_at=session.expires_at,
             requires_auth=session.requires_auth,
         )
-
-    @router.get("/{phone_number}/qr", summary="The current QR code", response_model_exclude_none=True)
-    async def qr(phone_number: Number, caller: Shown) -> QrOut:
-        """The code to scan as a PNG, and when it is replaced; `{"status": "CONNECTED"}` once it was scanned.
-
-        Starts the session if it does not run. Never takes longer than some seconds: a session that is still
-        starting answers its status without a code; ask again.
-        """
-        row, shown = await pairing.qr(allowed(caller, phone_number))
-        return qr_out(SessionState(row.state), row.reason, shown)
 
     @router.get("/{phone_number}/me", summary="The paired account")
     async def me(phone_number: Number, caller: Who) -> MeOut:

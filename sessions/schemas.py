@@ -133,24 +133,6 @@ class SessionStatusOut(BaseModel):
     requires_auth: bool
 
 
-class QrOut(BaseModel):
-    """The current QR code, or that none is needed."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"status": "WAITING_FOR_SCAN", "qr_code": "iVBORw0KGgo...", "expires_at": "2026-11-21T09:01:00Z"},
-                {"status": "CONNECTED"},
-            ]
-        }
-    )
-
-    status: str = Field(description="CONNECTED, WAITING_FOR_SCAN, or what the session is still busy with")
-    qr_code: str | None = Field(default=None, description="PNG as base64")
-    expires_at: datetime | None = Field(default=None, description="When the code is replaced by the next")
-    reason: str | None = Field(default=None, description="Why, where there is something to say: who scanned wrongly")
-
-
 class MeOut(BaseModel):
     """The WhatsApp account that a session is paired with."""
 

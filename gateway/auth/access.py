@@ -19,18 +19,25 @@ from gateway.vault import same
 class Caller:
     """Who is calling: an operator, the owner of one number, or anybody (open mode).
 
-    `is_anonymous` is somebody without a credential where one is needed for everything but to open a pairing.
+    `is_anonymous` is somebody without a credential where one is needed for everything but to open a pairing;
+    `is_pending` has a token that no scan has made valid yet.
     """
 
     account_id: str
     is_admin: bool = False
     number: str | None = None
     is_anonymous: bool = False
+    is_pending: bool = False
 
     @property
     def is_open(self) -> bool:
         """Nobody in particular: open mode, where the sender number in the request is all there is."""
         return not self.is_admin and self.number is None
+
+    @property
+    def may_log_out(self) -> bool:
+        """Whether the caller may end a login: it is theirs, or they are an operator, or anybody may (open mode)."""
+        return not self.is_anonymous and not self.is_pending
 
     def may_use(self, number: str) -> bool:
         """Whether the caller may act for `number` (digits)."""
@@ -114,7 +121,7 @@ class Access:
                 found = await find(connection, sender)
             if found is None or not (found.valid or pairing):
                 raise Unauthorized("the X-Sender-Token is not valid; it is once the phone has scanned")
-            return Caller(account_id=found.account_id, number=found.number)
+            return Caller(account_id=found.account_id, number=found.number, is_pending=not found.valid)
         if anonymous:
             return Caller(account_id=LOCAL_ACCOUNT, is_anonymous=not self._open_mode)
         raise Unauthorized("send an X-Sender-Token (given when a session is created) or an X-Admin-Token")

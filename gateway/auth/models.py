@@ -15,7 +15,10 @@ class Account(SQLModel, table=True):
 
 
 class SenderToken(SQLModel, table=True):
-    """A paired number's credential. Only its hash is kept; it works once its pairing has succeeded."""
+    """A paired number's credential. Only its hash is kept; it works once its pairing has succeeded.
+
+    `stranger` was given to somebody without a credential: until the scan it is a claim that nothing speaks for.
+    """
 
     __tablename__ = "sender_token"
 
@@ -23,4 +26,5 @@ class SenderToken(SQLModel, table=True):
     number: str = Field(index=True, max_length=15)
     account_id: str = Field(foreign_key="account.id", max_length=36)
     valid: bool = False
+    stranger: bool = False
     created_at: float

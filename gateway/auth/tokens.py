@@ -1,6 +1,6 @@
 """Sender tokens: what a paired number's owner shows. Issued with a pairing, valid once it has succeeded."""
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.auth.models import SenderToken
@@ -10,16 +10,27 @@ from gateway.vault import hash_token, make_token
 sender_token = table_of(SenderToken)
 
 
-async def issue(tx: AsyncConnection, number: str, account_id: str, now: float) -> str:
+async def issue(tx: AsyncConnection, number: str, account_id: str, now: float, *, stranger: bool = False) -> str:
     """A new token for `number`, not valid yet; returned this once. A token of an earlier open pairing ends."""
     token = make_token("wgs_")
     await tx.execute(delete(sender_token).where(sender_token.c.number == number, ~sender_token.c.valid))
-    await tx.execute(
-        insert(sender_token).values(
-            token_hash=hash_token(token), number=number, account_id=account_id, valid=False, created_at=now
-        )
-    )
+    values = {"token_hash": hash_token(token), "number": number, "account_id": account_id, "created_at": now}
+    await tx.execute(insert(sender_token).values(**values, valid=False, stranger=stranger))
     return token
+
+
+def _claims(number: str) -> ColumnElement[bool]:
+    return and_(sender_token.c.number == number, ~sender_token.c.valid, sender_token.c.stranger)
+
+
+async def has_claim(connection: AsyncConnection, number: str) -> bool:
+    """Whether the next scan would make the token of a stranger valid."""
+    return (await connection.execute(select(sender_token.c.number).where(_claims(number)))).first() is not None
+
+
+async def drop_claims(tx: AsyncConnection, number: str) -> None:
+    """End the token that a stranger was given for a pairing of `number` which has not succeeded yet."""
+    await tx.execute(delete(sender_token).where(_claims(number)))
 
 
 async def activate(tx: AsyncConnection, number: str) -> None:

@@ -57,7 +57,8 @@ class GatewayServer(uvicorn.Server):
         self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Send nothing new, and finish the open requests meanwhile; the lifespan does the rest."""
+        """Send nothing new, end all streams, and finish the open requests; the lifespan does the rest."""
+        self._gateway.streams.close()
         draining = asyncio.create_task(self._gateway.dispatcher.stop())
         await super().shutdown(sockets)
         await draining

@@ -4,8 +4,11 @@ Each function takes decoded JSON and raises `WahaUnexpectedAnswer` when what it 
 everything else is taken if it is there, because WAHA's versions and engines differ in it.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from gateway.waha.errors import WahaUnexpectedAnswer
-from gateway.waha.ids import parse_message_key
+from gateway.waha.ids import ChatKind, parse_chat_id, parse_message_key
 from gateway.waha.json_values import as_flag, as_object, as_text, as_texts, as_whole
 from gateway.waha.schemas import (
     FoundMessage,
@@ -60,6 +63,12 @@ def read_qr(body: object) -> QrCode:
 def read_pairing_code(body: object) -> PairingCode:
     """The answer of request-code."""
     return PairingCode(_require_text(body, "code"))
+
+
+def read_challenge(body: object) -> Mapping[str, Any]:
+    """WebAuthn's options for a passkey: whatever WhatsApp asks for is passed on as it is."""
+    _require_text(body, "challenge")
+    return as_object(body)
 
 
 def read_version(body: object) -> ServerVersion:
@@ -120,3 +129,9 @@ def read_number_check(body: object) -> NumberCheck:
     if exists is None:
         raise WahaUnexpectedAnswer("WAHA's answer does not say whether the number exists")
     return NumberCheck(exists, as_text(answer.get("chatId")) if exists else None)
+
+
+def read_phone(body: object) -> str | None:
+    """GET lids/{lid}: the digits behind a hidden id, None where WAHA does not know them."""
+    chat = parse_chat_id(as_object(body).get("pn"))
+    return chat.digits if chat is not None and chat.kind is ChatKind.PHONE else None

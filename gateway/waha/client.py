@@ -174,6 +174,29 @@ class WahaClient:
         body = {"phoneNumber": phone.removeprefix("+")}
         return answers.read_pairing_code(await self._call("POST", path, body, timeout=self._lifecycle_timeout))
 
+    async def passkey_challenge(self, name: str) -> Mapping[str, Any]:
+        """Return WebAuthn's options that a browser on WhatsApp's origin is to sign (GOWS).
+
+        Raises `WahaInvalidRequest` if none is pending, `WahaNotImplemented` on other engines.
+        """
+        return answers.read_challenge(await self._passkey("GET", name, "/challenge"))
+
+    async def submit_passkey(self, name: str, assertion: Mapping[str, Any]) -> None:
+        """Hand the signed challenge over; raises as `passkey_challenge`."""
+        await self._passkey("POST", name, "", assertion)
+
+    async def passkey_confirmation(self, name: str) -> PairingCode:
+        """Return the code to compare with the one on the phone; raises as `passkey_challenge`."""
+        return answers.read_pairing_code(await self._passkey("GET", name, "/confirmation"))
+
+    async def confirm_passkey(self, name: str) -> None:
+        """Say that both codes are the same; raises as `passkey_challenge`."""
+        await self._passkey("POST", name, "/confirm")
+
+    async def _passkey(self, method: str, name: str, step: str, body: Mapping[str, Any] | None = None) -> object:
+        path = f"/api/{path_segment(name)}/auth/passkey{step}"
+        return await self._call(method, path, body, timeout=self._probe_timeout)
+
     # Messages
 
     async def send_text(self, session: str, chat_id: str, text: str, message_id: str) -> SentMessage:
@@ -240,6 +263,11 @@ class WahaClient:
         digits = make_chat_id(phone).partition("@")[0]
         path = f"/api/contacts/check-exists?session={quote(session, safe='')}&phone={digits}"
         return answers.read_number_check(await self._call("GET", path, timeout=self._lifecycle_timeout))
+
+    async def phone_of_lid(self, session: str, lid: str) -> str | None:
+        """Return the digits behind a hidden id (`...@lid`), None where WAHA does not know them."""
+        path = f"/api/{path_segment(session)}/lids/{path_segment(lid)}"
+        return answers.read_phone(await self._call("GET", path, timeout=self._probe_timeout))
 
     # Underneath
 

@@ -1,230 +1,203 @@
 """Pairing: opening one for a number, and showing the code that its phone scans.
 
 One pairing of a number is open at a time. It is the proof of ownership: the token that is answered when it is opened
-becomes valid when a phone of that number has scanned.
+becomes valid when a phone of that number has scanned. So a code is shown only while a pairing is open, a new pairing
+begins with new codes, and a code is shown to nobody whose scan would prove somebody else's claim.
+
+WAHA is asked for the code only when its status told a new one, or when the time of the last one is over. However many
+ask at once, there is one look and one start.
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.auth import tokens
 from gateway.auth.access import Caller
 from gateway.clock import Clock
 from gateway.db import AnyRow, Database, read_now
-from gateway.errors import Conflict, NoCapacity, NotFound, ServiceUnavailable
-from gateway.events import EventBus
-from gateway.waha.client import WahaClient
-from gateway.waha.errors import SessionNotFound, SessionNotWorking, WahaError, WahaUnreachable
-from gateway.waha.schemas import SessionInfo, WahaStatus
+from gateway.errors import Conflict, NotFound, ServiceUnavailable
+from gateway.waha.errors import SessionNotFound, SessionNotWorking, WahaError
+from gateway.waha.schemas import WahaStatus
 from sessions import queries
-from sessions.history import Diary, Kind
-from sessions.lifecycle import Lifecycle, as_gateway_error, client_of
+from sessions.lifecycle import SessionBusy, as_gateway_error
 from sessions.models import Desired, SessionState
-from sessions.news.state_writer import StateWriter
-from sessions.pairing.qr_codes import PAIRING_SECONDS, QrBook, ShownQr
-from sessions.servers.fleet import Fleet
+from sessions.pairing.bringing_up import Starter
+from sessions.pairing.flights import Flights, StillUnderWay
+from sessions.pairing.needs import Need, is_open, need_of
+from sessions.pairing.opening import reopen
+from sessions.pairing.qr_codes import QrBook, ShownQr
 
-START_PATIENCE_SECONDS = 4.0
+PATIENCE_SECONDS = 5.0
+"""Asking for the code never takes longer, however slow WAHA is; the look goes on."""
+STARTING_SECONDS = 4.0
 LOOK_SECONDS = 0.25
 CODE_SECONDS = 2.0
-LIMIT_SECONDS = 10.0
-"""Asking for the code never takes longer, however slow WAHA is."""
+LONG_SECONDS = 120.0
+"""Longer than any flight takes."""
 
-_SCAN_AGAIN = (SessionState.EXPIRED, SessionState.FAILED, SessionState.WAITING_FOR_SCAN)
+_SCANNED = (SessionState.SCANNED, SessionState.CONNECTED)
+_AT_REST = (SessionState.STOPPED, SessionState.FAILED, SessionState.EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
-    """A session and the token of its owner."""
+class Shown:
+    """A session, the code that it shows (if any), and what to call its state."""
 
     row: AnyRow
-    token: str
+    state: SessionState
+    code: ShownQr | None
 
 
 class Pairing:
-    """Opens pairings and shows their codes. Numbers are digits that were read and allowed before."""
+    """Shows the codes of sessions. Numbers are digits that were read and allowed before."""
 
-    def __init__(
-        self,
-        db: Database,
-        fleet: Fleet,
-        lifecycle: Lifecycle,
-        writer: StateWriter,
-        bus: EventBus,
-        clock: Clock,
-        qr_book: QrBook,
-    ) -> None:
+    def __init__(self, db: Database, starter: Starter, clock: Clock, qr_book: QrBook) -> None:
         self._db = db
-        self._fleet = fleet
-        self._lifecycle = lifecycle
-        self._writer = writer
-        self._bus = bus
+        self._starter = starter
         self._clock = clock
         self._qr_book = qr_book
+        self._looks: Flights[None] = Flights("look for a code")
+        self._reads: Flights[None] = Flights("read a code")
 
-    async def create(self, caller: Caller, number: str) -> Created:
-        """Open a session for `number` and start its pairing; the token becomes valid when the phone has scanned.
+    async def stop(self) -> None:
+        """Begin nothing more."""
+        await self._looks.stop(0.0)
+        await self._reads.stop(0.0)
+        await self._starter.stop()
 
-        A session that exists and is neither connected nor being paired is started again, with a new token.
-
-        Raises:
-            Conflict: it is connected, or a pairing is open.
-            NoCapacity: no server has room.
-        """
-        while True:
-            diary = Diary()
-            async with self._db.write() as tx:
-                now = await read_now(tx)
-                row = await queries.find_session(tx, number)
-                if row is None:
-                    sender_id = await self._reserve(tx, caller, number, now)
-                    await diary.note(tx, sender_id, number, Kind.CREATED, "its pairing was opened", now)
-                else:
-                    _refuse_second(row, now, caller)
-                    await self._open(tx, row, now)
-                token = await tokens.issue(tx, number, caller.account_id, now)
-            diary.tell(self._bus)
-            try:
-                await self._bring_up(await self._get(number))
-                return Created(await self._get(number), token)
-            except WahaUnreachable as error:
-                if row is not None:
-                    raise as_gateway_error(error) from error
-                await self._give_up_place(number, error)
-            except WahaError as error:
-                raise as_gateway_error(error) from error
-
-    async def _bring_up(self, row: AnyRow) -> SessionInfo:
-        """Have WAHA run the session, and write what it says unless something newer was heard."""
-        async with self._lifecycle.hold(row.sender_id, "create", patience=START_PATIENCE_SECONDS) as held:
-            info = await held.bring_up()
-        await self._heard(held.row, info)
-        return info
-
-    async def _give_up_place(self, number: str, error: WahaError) -> None:
-        """The server that was chosen has just gone: nothing of the session is there, so another one can take it."""
-        row = await self._get(number)
-        member = self._fleet.member(row.server_id)
-        if member is not None:
-            await self._fleet.note_failure(member, error)
-        async with self._db.write() as tx:
-            await queries.delete_session(tx, row.sender_id)
-            await tokens.revoke(tx, number)
-
-    async def _open(self, tx: AsyncConnection, row: AnyRow, now: float) -> None:
-        """From now on it is known that somebody asked for a QR."""
-        self._qr_book.forget(row.number)
-        values = {"reason": "", "pairing_until": now + PAIRING_SECONDS, "repairs": 0, "repair_at": 0.0}
-        await queries.change(tx, row.sender_id, desired=Desired.RUNNING, **values)
-
-    async def _reserve(self, tx: AsyncConnection, caller: Caller, number: str, now: float) -> int:
-        place = await queries.place(tx)
-        if place is None:
-            raise NoCapacity
-        sender_id = await queries.ensure_sender(tx, number, caller.account_id, now)
-        await queries.insert_session(
-            tx,
-            {
-                "sender_id": sender_id,
-                "server_id": place.id,
-                "name": number,
-                "state": SessionState.STARTING,
-                "pairing_until": now + PAIRING_SECONDS,
-                "state_at": now,
-                "created_at": now,
-            },
-        )
-        return sender_id
-
-    async def qr(self, number: str) -> tuple[AnyRow, ShownQr | None]:
-        """The session and, where it waits for a scan, the current code.
-
-        A session that does not run is started; then this waits a few seconds for the code, and no longer.
+    async def ask(self, caller: Caller, number: str) -> Shown:
+        """The session and, where it waits for a scan, its code. Starts what has to be started.
 
         Raises:
             NotFound: no session.
-            ServiceUnavailable: its WAHA server does not answer, or not soon enough.
+            Conflict: a stranger's pairing is open, and a scan now would prove the stranger's claim.
+            ServiceUnavailable: its WAHA server does not answer.
         """
-        row = await self._get(number)
+        await self._settle_claims(caller, number)
+        row, now = await self._read(number)
+        if row.desired == Desired.DELETED:
+            raise Conflict(f"the session of +{number} is being removed")
+        if (row.state == SessionState.CONNECTED and row.server_up) or self._qr_book.newest(row, self._clock.now()):
+            return self._shown(row, now)
+        may_log_out = caller.may_log_out
+        under_way = False
         try:
-            async with asyncio.timeout(LIMIT_SECONDS):
-                code = await self._read_code(row)
+            await self._looks.join((number, may_log_out), lambda: self._look(number, may_log_out), PATIENCE_SECONDS)
+        except (StillUnderWay, SessionBusy):
+            under_way = True
         except WahaError as error:
             raise as_gateway_error(error) from error
-        except TimeoutError:
-            raise ServiceUnavailable("the WAHA server of this session is slow; ask again") from None
-        row = await self._get(number)
-        if code is None:
-            return row, None
-        return row, await self._qr_book.show(number, code, self._clock.now(), row.pairing_until)
+        row, now = await self._read(number)
+        return self._shown(row, now, under_way=under_way)
 
-    async def _read_code(self, row: AnyRow) -> str | None:
-        """The code's raw value after starting what has to be started; None where there is nothing to scan."""
-        client = self._client(row)
-        info = await self._running(client, row)
+    async def peek(self, number: str) -> Shown | None:
+        """As `ask`, but nothing is started or opened; None where the session was removed.
+
+        Raises:
+            ServiceUnavailable: a code is shown, and cannot be read just now.
+        """
+        try:
+            row, now = await self._read(number)
+            if _shows_a_code(row, now) and self._qr_book.newest(row, self._clock.now()) is None:
+                with suppress(StillUnderWay):
+                    await self._reads.join(number, lambda: self._read_code(row), PATIENCE_SECONDS)
+                row, now = await self._read(number)
+        except NotFound:
+            return None
+        except WahaError as error:
+            raise as_gateway_error(error) from error
+        return self._shown(row, now)
+
+    async def get(self, number: str) -> AnyRow:
+        """The session of `number`; raises `NotFound`."""
+        row, _ = await self._read(number)
+        return row
+
+    async def may_see(self, caller: Caller, number: str) -> bool:
+        """Whether a scan of the code that is shown now would be this caller's, or nobody's in particular."""
+        if caller.is_pending or caller.is_open:
+            return True
+        async with self._db.read() as connection:
+            return not await tokens.has_claim(connection, number)
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _shown(self, row: AnyRow, now: float, *, under_way: bool = False) -> Shown:
+        """What is told of a session. News of WAHA may still be on their way: what shows a code waits for its scan."""
+        state = SessionState(row.state)
+        code = self._qr_book.last(row, self._clock.now()) if is_open(row, now) and state not in _SCANNED else None
+        if code is not None:
+            return Shown(row, SessionState.WAITING_FOR_SCAN, code)
+        return Shown(row, SessionState.STARTING if under_way and state in _AT_REST else state, None)
+
+    async def _settle_claims(self, caller: Caller, number: str) -> None:
+        """See to it that a scan proves nothing for a stranger who has opened a pairing of this number before.
+
+        The owner, by a token that is valid, ends the stranger's claim; an operator does so where no pairing is open.
+        """
+        if await self.may_see(caller, number):
+            return
+        row, now = await self._read(number)
+        if caller.is_admin and is_open(row, now):
+            raise Conflict(
+                f"somebody without a credential has opened a pairing of +{number}, and a scan would give them its "
+                f"token; to end that, log it out: POST /api/sessions/+{number}/logout"
+            )
+        async with self._db.write() as tx:
+            await tokens.drop_claims(tx, number)
+
+    async def _look(self, number: str, may_log_out: bool) -> None:
+        """Start what has to be started, wait some seconds for the code, and read it."""
+        row, now = await self._read(number)
+        info = await self._starter.look(row)
+        need = need_of(row, None if info is None else info.status, now, may_log_out=may_log_out)
+        if need is not Need.NOTHING:
+            async with self._db.write() as tx:  # before anything starts: its first event finds the pairing open
+                await reopen(tx, row, now)
+        if need in (Need.START, Need.ANEW):
+            self._qr_book.forget(number)
+            info = await self._starter.bring_up(row, anew=need is Need.ANEW, patience=LONG_SECONDS)
         waited = 0.0
-        while info.status is WahaStatus.STARTING and waited < START_PATIENCE_SECONDS:
+        row, _ = await self._read(number)
+        while info is not None and info.status is WahaStatus.STARTING and waited < STARTING_SECONDS:
             await self._clock.sleep(LOOK_SECONDS)
             waited += LOOK_SECONDS
-            info = await client.get_session(row.name)
-        await self._heard(row, info)
-        if info.status is not WahaStatus.SCAN_QR_CODE:
-            return None
+            row, _ = await self._read(number)
+            info = await self._starter.look(row)
+        if info is None:
+            return
+        await self._starter.heard(row, info)
+        if info.status is WahaStatus.SCAN_QR_CODE:
+            row, _ = await self._read(number)
+            await self._reads.join(number, lambda: self._read_code(row), LONG_SECONDS)
+
+    async def _read_code(self, row: AnyRow) -> None:
+        """Read the code that WAHA shows, where it may have changed."""
+        if self._qr_book.newest(row, self._clock.now()) is not None:
+            return
+        client = self._starter.client(row)
         try:
             # scanned since then, WAHA would keep this call waiting before it says so
             async with asyncio.timeout(CODE_SECONDS):
-                return (await client.get_qr(row.name)).value
-        except (SessionNotWorking, TimeoutError):
-            info = await client.get_session(row.name)
-        await self._heard(row, info)
-        if info.status is WahaStatus.SCAN_QR_CODE:
-            raise ServiceUnavailable("the WAHA server of this session is slow; ask again")
-        return None
+                code = await client.get_qr(row.name)
+        except (SessionNotWorking, SessionNotFound, TimeoutError):
+            info = await self._starter.look(row)
+            if info is not None:
+                await self._starter.heard(row, info)
+            if info is not None and info.status is WahaStatus.SCAN_QR_CODE:
+                raise ServiceUnavailable("the WAHA server of this session is slow; ask again") from None
+            return
+        await self._qr_book.show(row, code.value, self._clock.now())
 
-    async def _heard(self, row: AnyRow, info: SessionInfo) -> None:
-        """Write what a call answered; `row` was read before it."""
-        member = self._fleet.member(row.server_id)
-        if member is not None and info.status is not WahaStatus.STARTING:
-            await self._writer.on_answer(member, row, info)
-
-    async def _running(self, client: WahaClient, row: AnyRow) -> SessionInfo:
-        """WAHA's present word on the session, after starting what has to be started."""
-        try:
-            info = await client.get_session(row.name)
-        except SessionNotFound:
-            info = None
-        async with self._db.read() as connection:
-            now = await read_now(connection)
-        asked = row.pairing_until is not None and now < row.pairing_until
-        at_rest = info is None or info.status in (WahaStatus.STOPPED, WahaStatus.FAILED)
-        if at_rest or (info is not None and info.status is WahaStatus.SCAN_QR_CODE and not asked):
-            async with self._db.write() as tx:  # before anything starts: its first event finds the pairing open
-                await self._open(tx, row, now)
-        if not at_rest and info is not None:
-            return info
-        async with self._lifecycle.hold(row.sender_id, "start", patience=START_PATIENCE_SECONDS) as held:
-            return await held.bring_up()
-
-    async def _get(self, number: str) -> AnyRow:
+    async def _read(self, number: str) -> tuple[AnyRow, float]:
         async with self._db.read() as connection:
             row = await queries.find_session(connection, number)
+            now = await read_now(connection)
         if row is None:
             raise NotFound("there is no session for this number; create it with POST /api/sessions")
-        return row
-
-    def _client(self, row: AnyRow) -> WahaClient:
-        return client_of(self._fleet, row)
+        return row, now
 
 
-def _refuse_second(row: AnyRow, now: float, caller: Caller) -> None:
-    if caller.is_anonymous and row.paired_at is not None and row.state not in _SCAN_AGAIN:
-        raise Conflict(f"+{row.number} is paired already; to start it, send its X-Sender-Token")
-    if row.state == SessionState.CONNECTED:
-        raise Conflict(f"+{row.number} is connected already; to pair it anew, log it out first")
-    if row.pairing_until is not None and now < row.pairing_until:
-        raise Conflict(
-            f"a pairing of +{row.number} is open: scan the code of GET /api/sessions/+{row.number}/qr, or wait until "
-            "it has run out"
-        )
+def _shows_a_code(row: AnyRow, now: float) -> bool:
+    return row.state == SessionState.WAITING_FOR_SCAN and is_open(row, now)

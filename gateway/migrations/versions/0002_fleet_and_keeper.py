@@ -73,6 +73,7 @@ def upgrade() -> None:
     op.execute("UPDATE session SET requires_auth = (paired_at IS NULL OR state IN ('EXPIRED', 'FAILED'))")
     op.execute("UPDATE session SET phone_last_seen = paired_at, status_at = state_at")
     op.add_column("message", sa.Column("chat_id", sa.String(length=64), nullable=True))
+    op.add_column("sender_token", sa.Column("stranger", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.create_table(
         "server_seed",
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -115,6 +116,8 @@ def downgrade() -> None:
     for table in ("correspondent", "number_check", "session_event", "server_seed"):
         op.drop_table(table)
     op.drop_column("message", "chat_id")
+    with op.batch_alter_table("sender_token") as batch:
+        batch.drop_column("stranger")
     op.execute("UPDATE session SET desired = 'STOPPED' WHERE desired = 'DELETED'")
     with op.batch_alter_table("session") as batch:
         batch.drop_constraint("session_moving_to_fkey", type_="foreignkey")

@@ -1,0 +1,49 @@
+"""What a session needs so that its phone can scan a code. Pure."""
+
+from enum import StrEnum
+
+from gateway.db import AnyRow
+from gateway.waha.schemas import WahaStatus
+from sessions.models import SessionState
+
+
+class Need(StrEnum):
+    """What has to happen at WAHA before there is a code to show."""
+
+    NOTHING = "nothing"
+    OPEN = "open"
+    """It shows one already, or will: it only has to be known that somebody asked for it."""
+    START = "start"
+    ANEW = "anew"
+    """Its login is of no use any more, and only a logout makes WAHA show a code."""
+
+
+def is_open(row: AnyRow, now: float) -> bool:
+    """Whether a pairing is open: somebody asked for a code, and its time is not over."""
+    return row.pairing_until is not None and now < row.pairing_until
+
+
+def only_a_logout_helps(row: AnyRow, *, may_log_out: bool) -> bool:
+    """Whether a session that was paired shows a code only after a logout.
+
+    That is so where its login is gone for good: it has failed, and the keeper gave up. An expired one may still say
+    that it works, so it is logged out only for somebody who has a right to it.
+    """
+    if row.paired_at is None:
+        return False
+    gone = row.requires_auth and row.state == SessionState.FAILED
+    return gone or (may_log_out and row.state == SessionState.EXPIRED)
+
+
+def need_of(row: AnyRow, status: WahaStatus | None, now: float, *, may_log_out: bool) -> Need:
+    """What a session needs whose code is asked for, given WAHA's present word (None: it knows no such session)."""
+    at_rest = status in (None, WahaStatus.STOPPED, WahaStatus.FAILED)
+    useless = only_a_logout_helps(row, may_log_out=may_log_out)
+    if useless and status in (WahaStatus.STOPPED, WahaStatus.FAILED, WahaStatus.WORKING):
+        return Need.ANEW
+    if status is WahaStatus.FAILED and row.paired_at is not None and now < row.repair_at:
+        return Need.NOTHING  # its login may be good, and it was restarted a moment ago
+    if at_rest:
+        return Need.START
+    will_show = status is WahaStatus.SCAN_QR_CODE or (status is WahaStatus.STARTING and row.paired_at is None)
+    return Need.OPEN if will_show and not is_open(row, now) else Need.NOTHING
