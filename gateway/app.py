@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 import admin.router
+import admin.servers
 import campaigns.sending.router
 import sessions.news.router
 import sessions.pairing.router
@@ -62,6 +63,8 @@ from sessions.pairing.router import PairingParts
 from sessions.pairing.service import Pairing
 from sessions.pairing.streams import QrStreams
 from sessions.servers.fleet import Fleet, TransportFactory
+from sessions.servers.moving import Mover
+from sessions.servers.service import ServerService
 from sessions.service import SessionService
 
 log = structlog.get_logger()
@@ -103,6 +106,8 @@ class Gateway:
     db: Database
     bus: EventBus
     fleet: Fleet
+    servers: ServerService
+    mover: Mover
     receipts: Receipts
     intake: Intake
     keepalive: Keepalive
@@ -176,7 +181,8 @@ def build_gateway(
     db.claim_file()
     bus = EventBus()
     folder = settings.database.data_folder
-    fleet = Fleet(db, Vault(folder), bus, clock, timeout_seconds=settings.waha.timeout_seconds, transports=transports)
+    vault = Vault(folder)
+    fleet = Fleet(db, vault, bus, clock, timeout_seconds=settings.waha.timeout_seconds, transports=transports)
     receipts = Receipts(db, clock)
     qr_book = QrBook()
     lifecycle = Lifecycle(db, fleet, clock, _webhook_target(settings))
@@ -231,6 +237,8 @@ def build_gateway(
         db=db,
         bus=bus,
         fleet=fleet,
+        servers=ServerService(db, vault, fleet, bus),
+        mover=Mover(db, fleet, lifecycle, writer, bus),
         receipts=receipts,
         keepalive=keepalive,
         intake=intake,
@@ -332,6 +340,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     secret = settings.waha.webhook_secret.get_secret_value()
     app.include_router(sessions.news.router.build_router(gateway.intake, gateway.fleet, secret, gateway.manager.look))
     app.include_router(admin.router.build_router(_admin_parts(gateway, app.version), gateway.access))
+    app.include_router(admin.servers.build_router(gateway.servers, gateway.mover, gateway.phones, gateway.access))
     app.add_api_route("/health", _health(gateway), methods=["GET"], tags=["health"], summary="Is it alive")
     describe_errors(app)
     install_docs(app)
