@@ -165,11 +165,12 @@ def build_gateway(
     *,
     clock: Clock | None = None,
     transports: TransportFactory | None = None,
-    streams_of: StreamFactory | None = open_stream,
+    streams_of: StreamFactory | None = None,
 ) -> Gateway:
     """Make all parts; nothing runs and nothing is opened yet.
 
-    `transports` replaces the network to WAHA, and `streams_of` its event streams (tests; None: there are none).
+    `transports` replaces the network to WAHA, and `streams_of` its event streams (tests); where only the first is
+    replaced, there are no streams.
 
     Raises:
         SettingsError: open mode on an address that others can reach.
@@ -204,7 +205,7 @@ def build_gateway(
         writer=writer,
         replica=replica,
         sweep_seconds=settings.waha.sweep_seconds,
-        open_stream=streams_of if settings.waha.events == "websocket" else None,
+        open_stream=_streams(settings, streams_of or (open_stream if transports is None else None)),
         intake=intake,
         after_sweep=(keepalive.pinger.after_sweep, keepalive.sends.after_sweep),
     )
@@ -285,6 +286,10 @@ def _keepalive(settings: Settings, db: Database, bus: EventBus, clock: Clock, fl
         sends=SendEvidence(db, clock, sends_of),
         phones=PhoneEvidence(db, clock),
     )
+
+
+def _streams(settings: Settings, streams_of: StreamFactory | None) -> StreamFactory | None:
+    return streams_of if settings.waha.events == "websocket" else None
 
 
 def _webhook_target(settings: Settings) -> WebhookTarget | None:

@@ -33,6 +33,14 @@ STANDBY_SECONDS = 1.0
 """How often a replica that does not watch a server sees whether it could."""
 
 
+StreamFactory = Callable[[Member], EventStream]
+
+
+def open_stream(member: Member) -> EventStream:
+    """A server's events over a WebSocket."""
+    return EventStream(member.url, member.api_key)
+
+
 @dataclass(frozen=True, slots=True)
 class Swept:
     """What a sweep saw: our sessions on one server as they are stored now, and what WAHA says about each by name.
@@ -50,7 +58,11 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class WatchParts:
-    """What every watch works with. `intake` takes all events; `after_sweep` is told what was seen."""
+    """What every watch works with.
+
+    `open_stream` gives a server's event stream (None: its events come another way). `intake` takes all of them;
+    `after_sweep` is told what was seen, and must not wait.
+    """
 
     db: Database
     clock: Clock
@@ -58,7 +70,7 @@ class WatchParts:
     writer: StateWriter
     replica: str
     sweep_seconds: float
-    follow_events: bool
+    open_stream: StreamFactory | None
     intake: Intake
     after_sweep: Sequence[Callable[[Swept], None]]
 
@@ -209,8 +221,8 @@ class ServerWatch:
     # --- events -------------------------------------------------------------------------------------------------
 
     def _open_stream(self) -> None:
-        if self._parts.follow_events:
-            self._stream = EventStream(self.member.url, self.member.api_key)
+        if self._parts.open_stream is not None:
+            self._stream = self._parts.open_stream(self.member)
             self._following = asyncio.create_task(self._follow(self._stream), name=f"events {self.member.name}")
 
     async def _close_stream(self) -> None:
