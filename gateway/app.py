@@ -14,6 +14,7 @@ from sqlalchemy import text
 import admin.router
 import admin.servers
 import campaigns.sending.router
+import sessions.keeping.router
 import sessions.news.router
 import sessions.pairing.router
 import sessions.router
@@ -46,9 +47,10 @@ from gateway.settings import Settings, SettingsError
 from gateway.vault import Vault, read_or_create_admin_token
 from sessions import history
 from sessions.keepalive.clocks import Periods
-from sessions.keepalive.evidence import PhoneEvidence, SendEvidence, Sends
+from sessions.keepalive.evidence import PhoneEvidence, SendEvidence, Sends, SendsOf
 from sessions.keepalive.pings import Pinger
 from sessions.keepalive.sweep import KeepaliveSweep
+from sessions.keeping.keeper import Keeper, KeeperParts
 from sessions.lifecycle import Lifecycle, WebhookTarget
 from sessions.manager import SessionManager
 from sessions.news.intake import Intake, Store
@@ -111,6 +113,7 @@ class Gateway:
     receipts: Receipts
     intake: Intake
     keepalive: Keepalive
+    keeper: Keeper
     manager: SessionManager
     dispatcher: Dispatcher
     transmitter: Transmitter
@@ -154,6 +157,7 @@ class Gateway:
         await self.other_ways.stop()
         await self.pairing.stop()
         await self.manager.stop()
+        await self.keeper.stop()
         await self.keepalive.stop()
         await self.receipts.stop()
         await self.fleet.close()
@@ -192,11 +196,31 @@ def build_gateway(
     pairing = Pairing(db, starter, clock, qr_book)
     replica = make_id(clock.now())
     keepalive = _keepalive(settings, db, bus, clock, fleet)
+    phones = PhoneReader(settings.phone)
+    session_service = SessionService(db, fleet, lifecycle, writer, bus, phones, qr_book)
 
+    async def in_flight(sender_id: int) -> bool:
+        async with db.read() as connection:
+            return await sending_queries.is_in_flight(connection, sender_id)
+
+    keeper = Keeper(
+        KeeperParts(
+            db=db,
+            clock=clock,
+            bus=bus,
+            fleet=fleet,
+            lifecycle=lifecycle,
+            service=session_service,
+            writer=writer,
+            sends_of=_sends_of(db),
+            in_flight=in_flight,
+            webhooks=settings.waha.events == "webhook",
+        )
+    )
     intake = Intake(
         writer,
         Store(receipts.written, receipts.room, lambda: receipts.is_full),
-        (lambda _member, event: receipts.note(event), keepalive.phones.note),
+        (lambda _member, event: receipts.note(event), keepalive.phones.note, keeper.note),
     )
     watches = WatchParts(
         db=db,
@@ -207,7 +231,7 @@ def build_gateway(
         sweep_seconds=settings.waha.sweep_seconds,
         open_stream=_streams(settings, streams_of or (open_stream if transports is None else None)),
         intake=intake,
-        after_sweep=(keepalive.pinger.after_sweep, keepalive.sends.after_sweep),
+        after_sweep=(keeper.after_sweep, keepalive.pinger.after_sweep, keepalive.sends.after_sweep),
     )
     dispatch = settings.dispatch
     transmitter = Transmitter(
@@ -222,7 +246,6 @@ def build_gateway(
     )
     queue = QueueSettings(replica=replica, lease_seconds=dispatch.lease_seconds, jitter=dispatch.jitter)
     dispatcher = Dispatcher(db, transmitter, bus, clock, queue, timeout_seconds=settings.waha.timeout_seconds)
-    phones = PhoneReader(settings.phone)
     campaigns = CampaignService(
         db,
         bus,
@@ -242,12 +265,13 @@ def build_gateway(
         mover=Mover(db, fleet, lifecycle, writer, bus),
         receipts=receipts,
         keepalive=keepalive,
+        keeper=keeper,
         intake=intake,
         manager=SessionManager(watches, bus),
         dispatcher=dispatcher,
         transmitter=transmitter,
         delays=DelayService(db, bus),
-        sessions=SessionService(db, fleet, lifecycle, writer, bus, phones, qr_book),
+        sessions=session_service,
         opening=Opening(db, fleet, starter, bus, qr_book),
         pairing=pairing,
         streams=QrStreams(pairing, bus, clock),
@@ -274,18 +298,22 @@ def _keepalive(settings: Settings, db: Database, bus: EventBus, clock: Clock, fl
     lengths = settings.sessions
     periods = Periods.of_days(lengths.keepalive_days, lengths.expiry_days, lengths.warn_days)
 
+    return Keepalive(
+        periods=periods,
+        sweep=KeepaliveSweep(db, bus, periods),
+        pinger=Pinger(db, bus, clock, fleet, periods, ahead_seconds=settings.waha.sweep_seconds),
+        sends=SendEvidence(db, clock, _sends_of(db)),
+        phones=PhoneEvidence(db, clock),
+    )
+
+
+def _sends_of(db: Database) -> SendsOf:
     async def sends_of(server_id: str) -> Sends:
         async with db.read() as connection:
             rows = await sending_queries.sends_on(connection, server_id)
         return {row.sender_id: (row.sent_total, row.last_answer_at) for row in rows}
 
-    return Keepalive(
-        periods=periods,
-        sweep=KeepaliveSweep(db, bus, periods),
-        pinger=Pinger(db, bus, clock, fleet, periods, ahead_seconds=settings.waha.sweep_seconds),
-        sends=SendEvidence(db, clock, sends_of),
-        phones=PhoneEvidence(db, clock),
-    )
+    return sends_of
 
 
 def _streams(settings: Settings, streams_of: StreamFactory | None) -> StreamFactory | None:
@@ -341,6 +369,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     periods = gateway.keepalive.periods
     app.include_router(sessions.router.build_router(gateway.sessions, gateway.opening, gateway.access, periods))
     app.include_router(sessions.pairing.router.build_router(_pairing_parts(gateway)))
+    app.include_router(sessions.keeping.router.build_router(gateway.sessions, gateway.access))
     app.include_router(campaigns.sending.router.build_router(gateway.campaigns, gateway.status, gateway.access))
     secret = settings.waha.webhook_secret.get_secret_value()
     app.include_router(sessions.news.router.build_router(gateway.intake, gateway.fleet, secret, gateway.manager.look))

@@ -192,6 +192,13 @@ async def insert_messages(tx: AsyncConnection, rows: Sequence[Mapping[str, Any]]
         await tx.execute(insert(message), rows[start : start + INSERT_CHUNK])
 
 
+async def sends_on(connection: AsyncConnection, server_id: str) -> Sequence[AnyRow]:
+    """What has left through each sender of a server (columns: sender_id, sent_total, last_answer_at)."""
+    query = select(lane.c.sender_id, lane.c.sent_total, lane.c.last_answer_at)
+    on_server = session.c.server_id == server_id
+    return (await connection.execute(query.join(session, session.c.sender_id == lane.c.sender_id).where(on_server))).all()
+
+
 async def is_in_flight(connection: AsyncConnection, sender_id: int) -> bool:
     """Whether a message of this sender is under way, or nobody knows what has become of it."""
     held = (await connection.execute(select(lane.c.message_id).where(lane.c.sender_id == sender_id))).scalar()
