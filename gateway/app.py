@@ -197,6 +197,7 @@ def build_gateway(
     replica = make_id(clock.now())
     keepalive = _keepalive(settings, db, bus, clock, fleet)
     phones = PhoneReader(settings.phone)
+    mover = Mover(db, fleet, lifecycle, writer, bus)
     session_service = SessionService(db, fleet, lifecycle, writer, bus, phones, qr_book)
 
     async def in_flight(sender_id: int) -> bool:
@@ -215,6 +216,7 @@ def build_gateway(
             sends_of=_sends_of(db),
             in_flight=in_flight,
             webhooks=settings.waha.events == "webhook",
+            finish_move=mover.finish,
         )
     )
     intake = Intake(
@@ -262,7 +264,7 @@ def build_gateway(
         bus=bus,
         fleet=fleet,
         servers=ServerService(db, vault, fleet, bus),
-        mover=Mover(db, fleet, lifecycle, writer, bus),
+        mover=mover,
         receipts=receipts,
         keepalive=keepalive,
         keeper=keeper,

@@ -48,6 +48,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("get", "/api/sessions/{sender_number}/status"): THE_SENDER,
     ("get", "/api/sessions/{phone_number}/qr"): THE_SENDER,
     ("get", "/api/sessions/{phone_number}/me"): THE_SENDER,
+    ("get", "/api/sessions/{phone_number}/history"): THE_SENDER,
     ("post", "/api/sessions/{phone_number}/stop"): THE_SENDER,
     ("post", "/api/sessions/{phone_number}/start"): THE_SENDER,
     ("post", "/api/sessions/{phone_number}/logout"): THE_SENDER,
