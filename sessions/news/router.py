@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.errors import NotFound, PayloadTooLarge, ServiceUnavailable, Unauthorized
+from gateway.http.problems import Problem
 from gateway.waha.errors import WahaMalformedEvent
 from gateway.waha.schemas import parse_event
 from sessions.news.intake import Intake
@@ -52,11 +53,16 @@ _DOCUMENTATION: dict[str, Any] = {
             "description": "HMAC-SHA512 of the raw body with `waha.webhook_secret`, in hex",
             "schema": {"type": "string"},
         },
-        {"name": "X-Webhook-Hmac-Algorithm", "in": "header", "schema": {"type": "string", "const": ALGORITHM}},
+        {
+            "name": "X-Webhook-Hmac-Algorithm",
+            "in": "header",
+            "description": f"If it is there, it says {ALGORITHM}",
+            "schema": {"type": "string", "const": ALGORITHM},
+        },
     ],
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": {"type": "object"}, "example": _EVENT}},
+        "content": {"application/json": {"schema": {"title": "Event", "type": "object", "examples": [_EVENT]}}},
     },
 }
 _ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -64,12 +70,16 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         "description": "Taken and stored, or passed over because no repeat would help",
         "content": {
             "application/json": {
-                "schema": {"type": "object", "properties": {"status": {"type": "string"}}},
-                "example": {"status": "ok"},
+                "schema": {
+                    "title": "Taken",
+                    "type": "object",
+                    "properties": {"status": {"const": "ok"}},
+                    "examples": [{"status": "ok"}],
+                }
             }
         },
     },
-    413: {"description": f"More than {MAX_BYTES} bytes"},
+    413: {"model": Problem, "description": f"More than {MAX_BYTES} bytes"},
 }
 
 
