@@ -18,7 +18,10 @@ import sessions.keeping.router
 import sessions.news.router
 import sessions.pairing.router
 import sessions.router
+from campaigns.audience.correspondents import Correspondents
+from campaigns.audience.numbers import CheckedNumbers
 from campaigns.sending import queries as sending_queries
+from campaigns.sending.addressing import Addresses
 from campaigns.sending.delays import DelayService
 from campaigns.sending.dispatcher import Dispatcher
 from campaigns.sending.outcomes import QueueSettings
@@ -29,6 +32,7 @@ from campaigns.sending.retention import forget_old
 from campaigns.sending.retry import hold_seconds
 from campaigns.sending.service import CampaignService
 from campaigns.sending.status import StatusReader
+from campaigns.sending.suspicion import Suspicions
 from campaigns.sending.transmitter import Transmitter, TransmitterSettings
 from gateway import schema
 from gateway.auth.access import Access, PhoneReader
@@ -111,6 +115,7 @@ class Gateway:
     servers: ServerService
     mover: Mover
     receipts: Receipts
+    correspondents: Correspondents
     intake: Intake
     keepalive: Keepalive
     keeper: Keeper
@@ -144,6 +149,7 @@ class Gateway:
         if dispatch.hold_seconds:
             log.warning("hold_overridden", hold_seconds=dispatch.hold_seconds, advice="only for simulators")
         self.receipts.start()
+        self.correspondents.start()
         self.manager.start()
         self.dispatcher.start()
         self.chores.start()
@@ -160,6 +166,7 @@ class Gateway:
         await self.keeper.stop()
         await self.keepalive.stop()
         await self.receipts.stop()
+        await self.correspondents.stop()
         await self.fleet.close()
         await self.db.close()
 
@@ -189,6 +196,7 @@ def build_gateway(
     vault = Vault(folder)
     fleet = Fleet(db, vault, bus, clock, timeout_seconds=settings.waha.timeout_seconds, transports=transports)
     receipts = Receipts(db, clock)
+    correspondents = Correspondents(db, clock)
     qr_book = QrBook()
     lifecycle = Lifecycle(db, fleet, clock, _webhook_target(settings))
     writer = StateWriter(db, bus, lifecycle, qr_book)
@@ -222,7 +230,7 @@ def build_gateway(
     intake = Intake(
         writer,
         Store(receipts.written, receipts.room, lambda: receipts.is_full),
-        (lambda _member, event: receipts.note(event), keepalive.phones.note, keeper.note),
+        (lambda _member, event: receipts.note(event), correspondents.note, keepalive.phones.note, keeper.note),
     )
     watches = WatchParts(
         db=db,
@@ -240,6 +248,8 @@ def build_gateway(
         db,
         fleet,
         clock,
+        Addresses(db, clock, CheckedNumbers(db, dispatch.check_numbers)),
+        Suspicions(bus),
         TransmitterSettings(
             timeout_seconds=settings.waha.timeout_seconds,
             hold_seconds=dispatch.hold_seconds,
@@ -266,6 +276,7 @@ def build_gateway(
         servers=ServerService(db, vault, fleet, bus),
         mover=mover,
         receipts=receipts,
+        correspondents=correspondents,
         keepalive=keepalive,
         keeper=keeper,
         intake=intake,

@@ -1,15 +1,15 @@
 """WhatsApp's own limits on a sender: the lock on writing to new contacts, and the quota of new chats.
 
-A lock holds for the *number*, so it is in the sender's row and outlives sessions and restarts. WhatsApp tells its end, or
-only refuses (463). For a refusal without an end we choose one: an hour, and twice as long for each further one after it,
-at most a day. `lock_strikes` counts these; it is 0 where the end was told. While a lock holds nothing is tried against
-it, so what is refused meanwhile (a send that was under way) says nothing new and does not lengthen it.
+A lock holds for the *number*, so it is in the sender's row and outlives sessions and restarts. WhatsApp tells its
+end, or only refuses (463). For a refusal without an end we choose one: an hour, and twice as long for each further one
+after it, at most a day. `lock_strikes` counts these; it is 0 where the end was told. While a lock holds nothing is
+tried against it: what is refused meanwhile (a send that was under way) says nothing new and does not lengthen it.
 
 All functions work inside the caller's transaction; times are epoch seconds of the database's clock.
 """
 
 import orjson
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.db import AnyRow, table_of
@@ -43,10 +43,7 @@ async def lock(
     """
     row = (
         await tx.execute(
-            sender.select()
-            .with_only_columns(sender.c.locked_until, sender.c.lock_strikes)
-            .where(sender.c.id == sender_id)
-            .with_for_update()
+            select(sender.c.locked_until, sender.c.lock_strikes).where(sender.c.id == sender_id).with_for_update()
         )
     ).one()
     if until is not None and until > now:

@@ -1,7 +1,8 @@
 """Choosing: which campaign each free lane serves, and with which message.
 
 Campaigns offer, lanes choose by the pure rules of `rotation.py` and `pacing.py`, and look for a message. A lane whose
-choice has none for it chooses again; one that takes nothing is parked until something may have changed.
+choice has none for it chooses again; one that takes nothing is parked until something may have changed. A lane whose
+sender WhatsApp has locked takes no part in that, and may only answer people who wrote to it.
 """
 
 from collections import defaultdict
@@ -32,6 +33,7 @@ from campaigns.sending.claim_statements import (
 from campaigns.sending.models import IDLE, Rotation
 from campaigns.sending.outcomes import Claim, QueueSettings, Task, Turn
 from campaigns.sending.pacing import goes_at, is_gated, ready_at
+from campaigns.sending.replies import find_reply, with_correspondents
 from campaigns.sending.rotation import Offer, choose, deal, look_again_at, turn_of
 from campaigns.sending.tables import message
 from gateway.db import AnyRow
@@ -53,13 +55,18 @@ def lease_of(settings: QueueSettings, turn: Turn, sender_id: int, message_id: st
 
 @dataclass(slots=True)
 class _Pick:
-    """A lane, the campaign it chose, and when it fires."""
+    """A lane, the campaign it chose, and when it fires.
+
+    `gated` tells that the campaign's messages leave one by one, `in_turn` that this one uses up its sender's turn.
+    """
 
     lane: AnyRow
     offer: AnyRow
     fire_at: float
     gated: bool
+    in_turn: bool
     head: AnyRow | None = None
+    is_reply: bool = False
 
 
 class Choice:
@@ -91,6 +98,7 @@ class Choice:
             picks += found
             served = {pick.lane.sender_id for pick in picks}
             waiting = [row for row in waiting if row.sender_id not in served]
+        picks += await self._answer_people()
         if picks:
             await self._take(picks)
         await self._park({pick.lane.sender_id for pick in picks})
@@ -138,12 +146,12 @@ class Choice:
         delay = self.turn.delays.message if row.message_delay is None else row.message_delay
         return ready_at(row.last_answer_at, delay, row.extra_delay)
 
-    def _goes_at(self, row: AnyRow, offer: AnyRow) -> float | None:
+    def _goes_at(self, row: AnyRow, offer: AnyRow, *, out_of_turn: bool = False) -> float | None:
         """When the campaign's next message may leave through this lane; None while that depends on others."""
         ready = self._ready_at(row)
         if not self._gated(offer):
             return ready
-        in_turn = offer.rotation == Rotation.FASTEST or self._turn_of(offer) == offer.position
+        in_turn = out_of_turn or offer.rotation == Rotation.FASTEST or self._turn_of(offer) == offer.position
         if offer.in_flight or self.taken[offer.campaign_id] or not in_turn:
             return None
         return goes_at(
@@ -180,8 +188,49 @@ class Choice:
             is_gate = self._gated(offer)
             if is_gate:
                 gated.add(best.campaign_id)
-            picks.append(_Pick(lane=row, offer=offer, fire_at=best.goes_at, gated=is_gate))
+            picks.append(_Pick(lane=row, offer=offer, fire_at=best.goes_at, gated=is_gate, in_turn=is_gate))
         return picks
+
+    # --- people who wrote to a locked sender --------------------------------------------------------------------
+
+    async def _answer_people(self) -> list[_Pick]:
+        """What the lanes of locked senders take: messages to people who wrote to them, at the usual pace."""
+        locked = {row.sender_id: row for row in self.lanes if _is_locked(row) and self.offers[row.sender_id]}
+        if not locked:
+            return []
+        picks: list[_Pick] = []
+        for sender_id in sorted(await with_correspondents(self.tx, list(locked))):
+            pick = await self._find_reply(locked[sender_id])
+            if pick is not None:
+                self.taken[pick.offer.campaign_id].append(pick)
+                picks.append(pick)
+        return picks
+
+    async def _find_reply(self, row: AnyRow) -> _Pick | None:
+        horizon = self.turn.now + self.settings.horizon_seconds
+        offers = sorted(self.offers[row.sender_id], key=lambda o: (-o.priority, o.served_at, o.campaign_id))
+        for offer in offers:
+            goes = self._goes_at(row, offer, out_of_turn=offer.failover)
+            if goes is None or goes > horizon:
+                continue
+            gated = self._gated(offer)
+            of_share = not (gated or offer.failover or offer.senders == 1 or offer.rotation == Rotation.FASTEST)
+            if of_share:
+                await self._deal_share(row, offer)
+            gone = {pick.head.id for pick in self.taken[offer.campaign_id] if pick.head is not None}
+            head = await find_reply(self.tx, offer.campaign_id, row.sender_id, self.turn.now, gone, of_share=of_share)
+            if head is not None:
+                in_turn = gated and not offer.failover
+                return _Pick(row, offer, goes, gated, in_turn, head, is_reply=True)
+        return None
+
+    async def _deal_share(self, row: AnyRow, offer: AnyRow) -> None:
+        """Nobody else may be there to deal."""
+        params = {"now": self.turn.now, "campaigns": [offer.campaign_id], "senders": [row.sender_id]}
+        if (await self.tx.execute(HEADS_OF_SHARES, params)).first() is None:
+            await self._deal(offer)
+
+    # --- looking for messages -----------------------------------------------------------------------------------
 
     async def _find_heads(self, picks: Sequence[_Pick]) -> None:
         """Give each pick the message it will send, where its campaign has one for it."""
@@ -267,7 +316,7 @@ class Choice:
         counts: list[dict[str, Any]] = []
         for campaign_id in sorted(key for key, taken in self.taken.items() if taken):
             taken = self.taken[campaign_id]
-            if taken[0].gated:
+            if taken[0].in_turn:
                 self.turns[campaign_id] = (taken[0].offer.position + 1) % taken[0].offer.senders
             counts.append({"b_id": campaign_id, "b_taken": len(taken), "b_turn": self.turns[campaign_id], "b_now": now})
         await self.tx.execute(COUNT_TAKEN, counts)
@@ -295,12 +344,15 @@ class Choice:
             attempts=head.attempts + 1,
             fire_at=max(pick.fire_at, self.turn.now),
             started_at=max(pick.fire_at, self.turn.now),
-            turn=offer.position if pick.gated else None,
+            turn=offer.position if pick.in_turn else None,
             failover=offer.failover,
             number=row.number,
             session_name=row.session_name,
             server_id=row.server_id,
             paired_at=row.paired_at,
+            chat_id=head.chat_id,
+            is_reply=pick.is_reply,
+            strikes=row.lock_strikes,
         )
 
     async def _park(self, served: Iterable[int]) -> None:
@@ -314,7 +366,9 @@ class Choice:
         park: list[dict[str, Any]] = []
         for row in rest:
             due_at = now + poll
-            if row.able and row.sender_id not in busy:
+            if _is_locked(row) and self.offers[row.sender_id]:
+                due_at = min(now + self.settings.locked_poll_seconds, max(row.locked_until, due_at))
+            elif row.able and row.sender_id not in busy:
                 due_at = look_again_at(self._offers_to(row), now, poll, IDLE)
             elif not self.offers[row.sender_id] and row.sender_id not in busy:
                 due_at = IDLE
@@ -326,3 +380,8 @@ class Choice:
         if not senders:
             return set()
         return set((await self.tx.execute(HAS_WORK, {"senders": senders})).scalars())
+
+
+def _is_locked(row: AnyRow) -> bool:
+    """Whether a lane could send, if WhatsApp let its sender write to new contacts."""
+    return bool(row.ready) and not row.able

@@ -10,7 +10,8 @@ from campaigns.sending.tables import campaign, campaign_sender, lane, message, s
 from sessions.models import SessionState
 
 IS_QUEUED: ColumnElement[bool] = literal_column("message.state = 'queued'")
-_ABLE = and_(session.c.state == SessionState.CONNECTED, server.c.up, lane.c.resting_until <= bindparam("now"))
+_READY = and_(session.c.state == SessionState.CONNECTED, server.c.up, lane.c.resting_until <= bindparam("now"))
+_ABLE = and_(_READY, sender.c.locked_until <= bindparam("now"))
 
 DUE_LANES = (
     select(
@@ -26,7 +27,10 @@ DUE_LANES = (
         session.c.name.label("session_name"),
         session.c.server_id,
         session.c.paired_at,
-        _ABLE.label("able"),
+        sender.c.locked_until,
+        sender.c.lock_strikes,
+        _READY.label("ready"),  # to reconcile, and to answer people who wrote to it
+        _ABLE.label("able"),  # to write to anybody
     )
     .select_from(
         lane.join(sender, sender.c.id == lane.c.sender_id)
@@ -79,6 +83,7 @@ POOLS = (
     )
     .select_from(
         campaign_sender.join(lane, lane.c.sender_id == campaign_sender.c.sender_id)
+        .join(sender, sender.c.id == campaign_sender.c.sender_id)
         .outerjoin(message, message.c.id == lane.c.message_id)
         .outerjoin(session, session.c.sender_id == campaign_sender.c.sender_id)
         .outerjoin(server, server.c.id == session.c.server_id)
@@ -87,7 +92,7 @@ POOLS = (
     .order_by(campaign_sender.c.campaign_id, campaign_sender.c.position)
 )
 
-_HEAD_COLUMNS = (
+HEAD_COLUMNS = (
     message.c.id,
     message.c.campaign_id,
     message.c.seq,
@@ -96,6 +101,7 @@ _HEAD_COLUMNS = (
     message.c.wa_id,
     message.c.attempts,
     message.c.sender_id,
+    message.c.chat_id,
 )
 _FIRST_OF_CAMPAIGN = (
     select(func.min(message.c.seq))
@@ -104,7 +110,7 @@ _FIRST_OF_CAMPAIGN = (
     .scalar_subquery()
 )
 HEADS_OF_CAMPAIGNS = (
-    select(*_HEAD_COLUMNS)
+    select(*HEAD_COLUMNS)
     .select_from(
         campaign.join(message, and_(message.c.campaign_id == campaign.c.id, message.c.seq == _FIRST_OF_CAMPAIGN))
     )
@@ -122,7 +128,7 @@ _FIRST_OF_SHARE = (
     .scalar_subquery()
 )
 HEADS_OF_SHARES = (
-    select(*_HEAD_COLUMNS)
+    select(*HEAD_COLUMNS)
     .select_from(
         campaign_sender.join(
             message,
@@ -135,7 +141,7 @@ HEADS_OF_SHARES = (
     )
 )
 FIRST_FEW = (
-    select(*_HEAD_COLUMNS)
+    select(*HEAD_COLUMNS)
     .where(message.c.campaign_id == bindparam("campaign"), IS_QUEUED, message.c.not_before <= bindparam("now"))
     .order_by(message.c.seq)
     .limit(bindparam("count"))
@@ -161,6 +167,7 @@ LEFT_BEHIND = select(
     message.c.campaign_id,
     message.c.state,
     message.c.phone,
+    message.c.chat_id,
     message.c.wa_id,
     message.c.attempts,
     message.c.started_at,

@@ -61,7 +61,7 @@ async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, l
         if found.state != MessageState.SENDING:  # a receipt has settled it
             park.append({"b_sender_id": row.sender_id, "b_due_at": turn.now, "b_message_id": None})
             told.append({"b_id": found.campaign_id, "b_sender_id": row.sender_id, "b_at": found.told_at or turn.now})
-        elif not row.able:
+        elif not row.ready:
             wait = turn.now + settings.poll_seconds
             park.append({"b_sender_id": row.sender_id, "b_due_at": wait, "b_message_id": row.message_id})
         else:
@@ -103,4 +103,5 @@ def _reconcile_claim(row: AnyRow, found: AnyRow, now: float) -> Claim:
         session_name=row.session_name,
         server_id=row.server_id,
         paired_at=row.paired_at,
+        chat_id=found.chat_id,
     )

@@ -27,9 +27,11 @@ from gateway.events import (
     CampaignHalted,
     DelaysChanged,
     EventBus,
+    SessionNoted,
     SessionStateChanged,
     WorkAdded,
 )
+from sessions.history import Kind
 
 log = structlog.get_logger()
 
@@ -86,6 +88,7 @@ class Dispatcher:
         bus.subscribe(DelaysChanged, lambda _: self._take_back(lambda _claim: True))
         bus.subscribe(CampaignHalted, lambda e: self._take_back(lambda claim: claim.campaign_id == e.campaign_id))
         bus.subscribe(SessionStateChanged, self._on_session)
+        bus.subscribe(SessionNoted, self._on_note)
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -197,6 +200,7 @@ class Dispatcher:
         for campaign_id, state in turn.finished:
             log.info("campaign_finished", campaign_id=campaign_id, state=state)
             self._bus.publish(CampaignFinished(campaign_id, state))
+        turn.diary.tell(self._bus)
 
     # --- leases -------------------------------------------------------------------------------------------------
 
@@ -285,6 +289,11 @@ class Dispatcher:
             self._take_back(lambda claim: claim.sender_id == event.sender_id)
             self._look_at_fallen = 0.0
         self.wake()
+
+    def _on_note(self, event: SessionNoted) -> None:
+        if event.kind == Kind.LOCKED:  # by WhatsApp, for everybody who has not written to this number
+            self._take_back(lambda claim: claim.sender_id == event.sender_id and not claim.is_reply)
+            self._look_at_fallen = 0.0
 
 
 def _unfired(claim: Claim) -> Outcome:

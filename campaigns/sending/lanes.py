@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, exists, func, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.sending.models import IDLE
 from campaigns.sending.pacing import Delays
-from campaigns.sending.tables import campaign_sender, lane, server, session, setting
+from campaigns.sending.tables import campaign_sender, lane, sender, server, session, setting
 from gateway.db import read_now
 from sessions.models import SessionState
 
@@ -58,14 +58,15 @@ async def wake_campaign(tx: AsyncConnection, campaign_id: str) -> None:
     await wake_lanes(tx, await read_delays(tx), await read_now(tx), senders)
 
 
-async def look_at_fallen(tx: AsyncConnection, now: float, poll_seconds: float) -> None:
-    """Lanes whose sender has fallen while they rest: look at them now, so that others get their share."""
+async def look_at_fallen(tx: AsyncConnection, now: float, poll_seconds: float, locked_poll_seconds: float) -> None:
+    """Lanes whose sender has fallen or was locked while they rest: look at them now, so that others get their share."""
     able = (
         select(session.c.sender_id)
         .join(server, server.c.id == session.c.server_id)
         .where(session.c.sender_id == lane.c.sender_id, session.c.state == SessionState.CONNECTED, server.c.up)
         .correlate(lane)
     )
+    locked = select(sender.c.id).where(sender.c.id == lane.c.sender_id, sender.c.locked_until > now).correlate(lane)
     fallen = (
         select(lane.c.sender_id)
         .where(
@@ -73,7 +74,7 @@ async def look_at_fallen(tx: AsyncConnection, now: float, poll_seconds: float) -
             lane.c.due_at < IDLE,
             lane.c.owner.is_(None),
             lane.c.message_id.is_(None),
-            ~exists(able),
+            or_(~exists(able), and_(lane.c.due_at > now + locked_poll_seconds, exists(locked))),
         )
         .order_by(lane.c.sender_id)
         .with_for_update(skip_locked=True)

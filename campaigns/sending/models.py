@@ -33,8 +33,11 @@ class MessageState(StrEnum):
 _M = MessageState
 MESSAGE_TRANSITIONS: dict[MessageState, frozenset[MessageState]] = {
     _M.QUEUED: frozenset({_M.SENDING, _M.CANCELLED, _M.SKIPPED, _M.FAILED}),
-    # back to queued: surely not sent, or taken back before it was fired
-    _M.SENDING: frozenset({_M.SENT, _M.DELIVERED, _M.READ, _M.UNCONFIRMED, _M.QUEUED, _M.FAILED, _M.CANCELLED}),
+    # back to queued: surely not sent, or taken back before it was fired. Cancelled and skipped are that, and the step
+    # from queued, in one: the campaign was cancelled meanwhile; the number is found not to be on WhatsApp
+    _M.SENDING: frozenset(
+        {_M.SENT, _M.DELIVERED, _M.READ, _M.UNCONFIRMED, _M.QUEUED, _M.FAILED, _M.CANCELLED, _M.SKIPPED}
+    ),
     _M.SENT: frozenset({_M.DELIVERED, _M.READ, _M.FAILED}),
     _M.DELIVERED: frozenset({_M.READ}),
     _M.READ: frozenset(),
@@ -64,9 +67,10 @@ CAMPAIGN_TRANSITIONS: dict[CampaignState, frozenset[CampaignState]] = {
     _C.QUEUED: frozenset({_C.RUNNING, _C.PAUSED, _C.CANCELLED}),
     _C.RUNNING: frozenset({_C.PAUSED, _C.COMPLETED, _C.COMPLETED_WITH_ERRORS, _C.FAILED, _C.CANCELLED}),
     _C.PAUSED: frozenset({_C.RUNNING, _C.QUEUED, _C.CANCELLED, _C.COMPLETED, _C.COMPLETED_WITH_ERRORS, _C.FAILED}),
-    _C.COMPLETED: frozenset(),
-    _C.COMPLETED_WITH_ERRORS: frozenset({_C.RUNNING}),
-    _C.FAILED: frozenset({_C.RUNNING}),
+    # running again: by retry. From one end to another: by a receipt that came after it
+    _C.COMPLETED: frozenset({_C.COMPLETED_WITH_ERRORS, _C.FAILED}),
+    _C.COMPLETED_WITH_ERRORS: frozenset({_C.RUNNING, _C.COMPLETED, _C.FAILED}),
+    _C.FAILED: frozenset({_C.RUNNING, _C.COMPLETED, _C.COMPLETED_WITH_ERRORS}),
     _C.CANCELLED: frozenset(),
 }
 OPEN_STATES = (CampaignState.QUEUED, CampaignState.RUNNING, CampaignState.PAUSED)

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from campaigns.sending.models import IDLE
 from campaigns.sending.pacing import Delays
+from sessions.history import Diary
 
 
 class Task(StrEnum):
@@ -19,7 +20,8 @@ class Claim:
     """One message that a lane owns until its lease ends. Times are the database's, in epoch seconds.
 
     `turn` is the campaign's turn to give back if nothing is sent (None where no turn was taken). Without `failover`
-    the message waits for its own sender.
+    the message waits for its own sender. `chat_id` is where it goes, if not to the number as it stands. `is_reply`: its
+    sender is locked, and may still write to this recipient. `strikes` are the sender's locks without a told end.
     """
 
     task: Task
@@ -40,6 +42,9 @@ class Claim:
     server_id: str
     paired_at: float | None
     failover: bool = True
+    chat_id: str | None = None
+    is_reply: bool = False
+    strikes: int = 0
 
 
 class Result(StrEnum):
@@ -47,6 +52,7 @@ class Result(StrEnum):
 
     SENT = "sent"  # WAHA took it, or a look-up found it
     FAILED = "failed"  # refused for good
+    SKIPPED = "skipped"  # it never left, and never will: the number is not on WhatsApp
     RETRY = "retry"  # surely not sent; again after a while, an attempt is counted
     LATER = "later"  # surely not sent, and not the message's fault: no attempt is counted
     RELEASED = "released"  # taken back before it was fired
@@ -62,7 +68,8 @@ class Outcome:
 
     `wait_seconds` is how long the message (RETRY) or the lane (LATER, UNCERTAIN, ASK_AGAIN) rests. `answered` tells
     that a request reached WAHA, at `answered_at` on the monotonic clock: pacing counts from there. `wa_id` is the
-    engine's own id where it ignores ours.
+    engine's own id where it ignores ours. `limited` tells that WhatsApp lets the sender write to nobody new, and
+    `limited_until` (epoch seconds) until when, if WAHA knows.
     """
 
     result: Result
@@ -73,6 +80,8 @@ class Outcome:
     answered_at: float = 0.0
     ack: int | None = None
     wa_id: str | None = None
+    limited: bool = False
+    limited_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,7 @@ class QueueSettings:
     jitter: float = 0.0
     horizon_seconds: float = 0.25
     poll_seconds: float = 1.0  # how soon a lane that waits for others is looked at again
+    locked_poll_seconds: float = 5.0  # how soon a locked lane is, for somebody that it may answer
     batch: int = 500
 
 
@@ -92,7 +102,7 @@ class Turn:
     """What one transaction brought: what to do now, and when to come again.
 
     Times are the database's; `monotonic` is this process's own, no earlier than `now`. `stuck` are the senders whose
-    lane has an uncertain message.
+    lane has an uncertain message. `diary` holds what is to be told of sessions once it is committed.
     """
 
     now: float
@@ -103,3 +113,4 @@ class Turn:
     finished: list[tuple[str, str]] = field(default_factory=list)
     lost: list[Claim] = field(default_factory=list)
     stuck: set[int] = field(default_factory=set)
+    diary: Diary = field(default_factory=Diary)

@@ -108,6 +108,7 @@ async def lanes_of(connection: AsyncConnection, campaign_id: str) -> Sequence[An
         select(
             sender.c.id.label("sender_id"),
             sender.c.number,
+            sender.c.locked_until,
             lane.c.due_at,
             message.c.uncertain_at,
             message.c.started_at.label("uncertain_since"),
@@ -166,7 +167,14 @@ async def first_queued(connection: AsyncConnection, campaign_id: str) -> int | N
 async def senders_by_number(connection: AsyncConnection, numbers: Sequence[str]) -> dict[str, AnyRow]:
     """Senders with the state of their sessions (None: no session), by number."""
     rows = await connection.execute(
-        select(sender.c.id, sender.c.number, session.c.state, server.c.up, lane.c.message_delay)
+        select(
+            sender.c.id,
+            sender.c.number,
+            sender.c.locked_until,
+            session.c.state,
+            server.c.up,
+            lane.c.message_delay,
+        )
         .select_from(
             sender.outerjoin(session, session.c.sender_id == sender.c.id)
             .outerjoin(server, server.c.id == session.c.server_id)
@@ -196,7 +204,9 @@ async def sends_on(connection: AsyncConnection, server_id: str) -> Sequence[AnyR
     """What has left through each sender of a server (columns: sender_id, sent_total, last_answer_at)."""
     query = select(lane.c.sender_id, lane.c.sent_total, lane.c.last_answer_at)
     on_server = session.c.server_id == server_id
-    return (await connection.execute(query.join(session, session.c.sender_id == lane.c.sender_id).where(on_server))).all()
+    return (
+        await connection.execute(query.join(session, session.c.sender_id == lane.c.sender_id).where(on_server))
+    ).all()
 
 
 async def is_in_flight(connection: AsyncConnection, sender_id: int) -> bool:

@@ -44,7 +44,7 @@ async def take_turn(
     if outcomes:
         await settle(tx, settings, turn, outcomes, before)
     if looking_for_fallen:
-        await look_at_fallen(tx, now, settings.poll_seconds)
+        await look_at_fallen(tx, now, settings.poll_seconds, settings.locked_poll_seconds)
     if claiming:
         await claim_due(tx, settings, turn)
         turn.next_due_at = (await tx.execute(_NEXT_DUE)).scalar_one_or_none() or IDLE

@@ -23,7 +23,6 @@ from gateway.waha.errors import (
 )
 
 FIRST_LOOK_SECONDS = 1.0
-NUMBER_LOCK_SECONDS = 3600.0
 _BACKOFF_SECONDS = (5.0, 30.0, 120.0, 600.0)
 
 
@@ -44,7 +43,7 @@ _RULES: tuple[tuple[type[WahaError], _Rule], ...] = (
     (SessionNotFound, _Rule(Result.LATER, "session_not_connected", 5.0)),
     (EngineDisconnected, _Rule(Result.LATER, "session_not_connected", 2.0)),
     (RateLimited, _Rule(Result.LATER, "backoff", 30.0)),
-    (ContactLimited, _Rule(Result.LATER, "number_lock", NUMBER_LOCK_SECONDS)),
+    (ContactLimited, _Rule(Result.LATER, "number_lock")),
     (RecipientNotOnWhatsApp, _Rule(Result.FAILED, "not_on_whatsapp")),
     (WahaInvalidRequest, _Rule(Result.FAILED, "rejected")),
     (WahaNotImplemented, _Rule(Result.FAILED, "not_supported")),
@@ -61,6 +60,21 @@ def decide(error: WahaError, attempts: int, max_attempts: int, answered_at: floa
             asked = error.retry_after if isinstance(error, RateLimited) else None
             wait = max(rule.wait_seconds, asked or 0.0)
             return Outcome(rule.result, rule.code, reason, wait, rule.answered, answered_at)
+    return _try_again(reason, attempts, max_attempts, answered_at)
+
+
+def decide_unsent(error: WahaError, attempts: int, max_attempts: int, answered_at: float) -> Outcome:
+    """What becomes of a message that was not even tried, because a question that comes before it ended in `error`.
+
+    Nothing of it can have left, so it is never uncertain; and what is wrong with the question is not wrong with it.
+    """
+    outcome = decide(error, attempts, max_attempts, answered_at)
+    if outcome.result in (Result.LATER, Result.RETRY):
+        return outcome
+    return _try_again(str(error), attempts, max_attempts, answered_at)
+
+
+def _try_again(reason: str, attempts: int, max_attempts: int, answered_at: float) -> Outcome:
     if attempts >= max_attempts:
         return Outcome(Result.FAILED, "gave_up", f"{reason}, after {attempts} attempts", 0.0, True, answered_at)
     return Outcome(Result.RETRY, "backoff", reason, backoff(attempts), True, answered_at)

@@ -265,24 +265,30 @@ class CampaignService:
         numbers = submission.numbers
         delays = await read_delays(connection)
         known = await queries.senders_by_number(connection, numbers)
-        able = [n for n in numbers if n in known and known[n].state == SessionState.CONNECTED]
-        offline = [n for n in numbers if n not in able]
-        taking = able or numbers
+        now = await read_now(connection)
+        connected = [n for n in numbers if n in known and known[n].state == SessionState.CONNECTED]
+        locked = {n: known[n].locked_until for n in connected if known[n].locked_until > now}
+        able = [n for n in connected if n not in locked]
+        taking = able or connected or numbers
+        starts_at = min(locked.values()) if connected and not able else now
         own = {n: known[n].message_delay for n in taking if n in known and known[n].message_delay is not None}
         count = len(submission.prepared.rows)
         lane_delays = [own.get(n, delays.message) for n in taking]
         seconds = self.duration(count, lane_delays, delays, submission.request.rotation)
-        note = ""
+        notes = []
         if len(taking) > 1 and delays.switch > 0:
             alone = forecast(count, 1, self._latency(), min(lane_delays), 0.0)
             if alone < seconds:
-                note = "one sender alone would be faster: SENDER_SWITCH_DELAY is longer than MESSAGE_DELAY"
+                notes.append("one sender alone would be faster: SENDER_SWITCH_DELAY is longer than MESSAGE_DELAY")
+        if locked:
+            names = ", ".join(f"+{n}" for n in locked)
+            notes.append(f"WhatsApp does not let these write to new contacts for now: {names}")
         return Forecast(
             shares=dict(zip([f"+{n}" for n in taking], shares(count, len(taking)), strict=True)),
-            not_connected=[f"+{n}" for n in offline],
+            not_connected=[f"+{n}" for n in numbers if n not in connected],
             duration_seconds=seconds,
-            finish_at=await read_now(connection) + seconds,
-            note=note,
+            finish_at=starts_at + seconds,
+            note="; ".join(notes),
         )
 
     def duration(self, count: int, lane_delays: list[float], delays: Delays, rotation: Rotation) -> float:

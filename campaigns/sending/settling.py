@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from campaigns.sending.ending import end_state
 from campaigns.sending.lanes import wake_lanes
+from campaigns.sending.locking import forgive, lock_refused
 from campaigns.sending.models import OPEN_STATES, CampaignState, MessageState
 from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Result, Task, Turn
 from campaigns.sending.pacing import ready_at
@@ -73,7 +75,7 @@ _FREE_LANE = (
         resting_code=bindparam("b_resting_code"),
     )
 )
-_COUNTED = ("queued", "sending", "sent", "unconfirmed", "failed", "cancelled")
+_COUNTED = ("queued", "sending", "sent", "unconfirmed", "failed", "cancelled", "skipped")
 _COUNT = (
     update(campaign)
     .where(campaign.c.id == bindparam("b_id"))
@@ -124,6 +126,8 @@ async def settle(
     turn.lost = [claim for claim, _ in outcomes if not _holds(lanes.get(claim.sender_id), claim, settings)]
     rows = {row.id: row for row in await tx.execute(_LOCK_MESSAGES, {"ids": [c.message_id for c, _ in held]})}
     cancelled = await _cancelled_campaigns(tx, held)
+    rests = await lock_refused(tx, turn, held)
+    await forgive(tx, turn, held)
     tallies: dict[str, _Tally] = defaultdict(_Tally)
     sent: list[dict[str, Any]] = []
     other: list[dict[str, Any]] = []
@@ -155,6 +159,7 @@ async def settle(
         if claim.turn is not None and _turn_is_unused(claim, outcome):
             tally.turn = claim.turn
         freed = _lane_change(claim, outcome, settings, turn, lanes[claim.sender_id], row.state, answer_at)
+        freed |= rests.get(claim.sender_id, {})
         if freed["b_message_id"] is not None:
             turn.stuck.add(claim.sender_id)
         lanes_freed.append(freed)
@@ -183,7 +188,9 @@ def _holds(row: AnyRow | None, claim: Claim, settings: QueueSettings) -> bool:
 
 
 def _turn_is_unused(claim: Claim, outcome: Outcome) -> bool:
-    return outcome.result is Result.RELEASED or (outcome.result is Result.LATER and not claim.failover)
+    if outcome.result is Result.LATER:
+        return not claim.failover
+    return outcome.result is Result.RELEASED or (outcome.result is Result.SKIPPED and not outcome.answered)
 
 
 async def _cancelled_campaigns(tx: AsyncConnection, held: Sequence[tuple[Claim, Outcome]]) -> set[str]:
@@ -220,6 +227,8 @@ def _message_change(claim: Claim, outcome: Outcome, row: AnyRow, now: float, can
         change |= {"b_state": MessageState.SENDING, "b_sender_id": claim.sender_id, "b_uncertain_at": claim.started_at}
     elif result is Result.UNCONFIRMED:
         change |= {"b_state": MessageState.UNCONFIRMED, "b_sender_id": claim.sender_id, "b_finished_at": now}
+    elif result is Result.SKIPPED:
+        change |= {"b_state": MessageState.SKIPPED, "b_attempts": row.attempts - 1, "b_finished_at": now}
     elif result is Result.RELEASED:
         change |= {"b_sender_id": row.sender_id, "b_attempts": row.attempts - 1}
     elif result is Result.LATER:
@@ -274,7 +283,9 @@ async def _wake_others(tx: AsyncConnection, turn: Turn, tallies: dict[str, _Tall
 async def finish_campaigns(tx: AsyncConnection, turn: Turn, touched: Iterable[str]) -> None:
     """Close the campaigns that have nothing left to send."""
     rows = await tx.execute(
-        select(campaign.c.id, campaign.c.n_failed, campaign.c.n_unconfirmed, campaign.c.total).where(
+        select(
+            campaign.c.id, campaign.c.n_failed, campaign.c.n_skipped, campaign.c.n_unconfirmed, campaign.c.total
+        ).where(
             campaign.c.id.in_(list(touched)),
             campaign.c.state.in_(OPEN_STATES),
             campaign.c.n_queued == 0,
@@ -282,9 +293,7 @@ async def finish_campaigns(tx: AsyncConnection, turn: Turn, touched: Iterable[st
         )
     )
     for row in rows.all():
-        state = CampaignState.COMPLETED
-        if row.n_failed + row.n_unconfirmed:
-            state = CampaignState.FAILED if row.n_failed == row.total else CampaignState.COMPLETED_WITH_ERRORS
+        state = end_state(failed=row.n_failed, skipped=row.n_skipped, unconfirmed=row.n_unconfirmed, total=row.total)
         await close_campaign(tx, row.id, state, turn.now)
         turn.finished.append((row.id, state))
 

@@ -152,6 +152,7 @@ class StatusReader:
             resting_until=lane.resting_until,
             uncertain_until=known_by,
             resting_code=lane.resting_code,
+            locked_until=lane.locked_until,
         )
 
 

@@ -1,5 +1,6 @@
 """The tables that sending reads and writes, for SQLAlchemy Core."""
 
+from campaigns.audience.models import Correspondent
 from campaigns.sending.models import Campaign, CampaignSender, IdempotencyKey, Lane, Media, Message, Setting
 from gateway.db import table_of
 from sessions.models import Sender, Server, Session
@@ -14,3 +15,4 @@ idempotency_key = table_of(IdempotencyKey)
 sender = table_of(Sender)
 session = table_of(Session)
 server = table_of(Server)
+correspondent = table_of(Correspondent)

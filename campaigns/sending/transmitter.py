@@ -2,23 +2,26 @@
 
 import base64
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy import select
 
+from campaigns.sending.addressing import Addresses
 from campaigns.sending.media import media_kind
 from campaigns.sending.outcomes import Claim, Outcome, Result, Task
-from campaigns.sending.retry import decide, hold_seconds, next_look
+from campaigns.sending.retry import decide, decide_unsent, hold_seconds, next_look
+from campaigns.sending.suspicion import Suspicions
 from campaigns.sending.tables import media, session
 from gateway.clock import Clock
 from gateway.db import Database
 from gateway.waha.client import WahaClient
-from gateway.waha.errors import LookupUnavailable, WahaError, WahaUnreachable
+from gateway.waha.errors import ContactLimited, LookupUnavailable, WahaError, WahaUnreachable
 from gateway.waha.ids import make_chat_id
 from gateway.waha.schemas import FoundMessage, SentMessage
-from sessions.servers.fleet import Fleet
+from sessions.limits import told_end
 from sessions.models import SessionState
+from sessions.servers.fleet import Fleet
 
 log = structlog.get_logger()
 
@@ -50,8 +53,18 @@ class _File:
 class Transmitter:
     """Does what a claim asks for and says how it ended. It never raises a `WahaError`."""
 
-    def __init__(self, db: Database, fleet: Fleet, clock: Clock, settings: TransmitterSettings) -> None:
+    def __init__(
+        self,
+        db: Database,
+        fleet: Fleet,
+        clock: Clock,
+        addresses: Addresses,
+        suspicions: Suspicions,
+        settings: TransmitterSettings,
+    ) -> None:
         self._db = db
+        self._addresses = addresses
+        self._suspicions = suspicions
         self._fleet = fleet
         self._clock = clock
         self._settings = settings
@@ -61,21 +74,33 @@ class Transmitter:
 
     async def carry_out(self, claim: Claim, age_seconds: float) -> Outcome:
         """Send or reconcile; `age_seconds` is the time since the message was first handed to WAHA."""
-        if claim.task is Task.SEND:
-            return await self._send(claim)
-        return await self._reconcile(claim, age_seconds)
+        outcome = await (self._send(claim) if claim.task is Task.SEND else self._reconcile(claim, age_seconds))
+        if outcome.result is Result.SENT:
+            self._suspicions.clear(claim.sender_id)
+        return outcome
 
     async def _send(self, claim: Claim) -> Outcome:
         client = self._fleet.client(claim.server_id)
+        limit = self._settings.max_attempts
+        if client is None:
+            missing = WahaUnreachable("the session's WAHA server is not known here")
+            return decide(missing, claim.attempts, limit, self._clock.monotonic())
+        try:
+            address = await self._addresses.find(client, claim)
+        except WahaError as error:
+            self._note_unreachable(claim, error)
+            return decide_unsent(error, claim.attempts, limit, self._clock.monotonic())
+        if isinstance(address, Outcome):
+            return address
         started_at = self._clock.monotonic()
         try:
-            if client is None:
-                raise WahaUnreachable("the session's WAHA server is not known here")
-            sent = await self._hand_over(client, claim)
+            sent = await self._hand_over(client, claim, address)
         except WahaError as error:
-            if isinstance(error, WahaUnreachable):
-                self._fleet.note_unreachable(claim.server_id)
-            return decide(error, claim.attempts, self._settings.max_attempts, self._clock.monotonic())
+            outcome = decide(error, claim.attempts, limit, self._clock.monotonic())
+            self._note_unreachable(claim, error)
+            if isinstance(error, ContactLimited):
+                return replace(outcome, limited=True, limited_until=await self._locked_until(client, claim))
+            return self._suspicions.judge(claim, error, outcome)
         answered_at = self._clock.monotonic()
         self._note_latency(answered_at - started_at)
         wa_id = sent.message_id if sent.message_id != claim.wa_id else None
@@ -83,12 +108,24 @@ class Transmitter:
             Result.SENT, answered=True, answered_at=answered_at, ack=1 if sent.accepted else None, wa_id=wa_id
         )
 
+    def _note_unreachable(self, claim: Claim, error: WahaError) -> None:
+        if isinstance(error, WahaUnreachable):
+            self._fleet.note_unreachable(claim.server_id)
+
+    async def _locked_until(self, client: WahaClient, claim: Claim) -> float | None:
+        """Until when WhatsApp lets this sender write to nobody new, if WAHA knows; it asks nobody for that."""
+        try:
+            me = await client.get_me(claim.session_name)
+        except WahaError as error:
+            log.info("lock_end_unknown", number=claim.number, error=str(error))
+            return None
+        return told_end(me.timelock, self._clock.now()) if me is not None else None
+
     def _note_latency(self, seconds: float) -> None:
         self._answers += 1
         self.latency_seconds += (seconds - self.latency_seconds) / min(self._answers, LATENCY_MEMORY)
 
-    async def _hand_over(self, client: WahaClient, claim: Claim) -> SentMessage:
-        chat_id = make_chat_id(claim.phone)
+    async def _hand_over(self, client: WahaClient, claim: Claim, chat_id: str) -> SentMessage:
         if claim.media_id is None:
             return await client.send_text(claim.session_name, chat_id, claim.text, claim.wa_id)
         file = await self._read_media(claim.media_id)
@@ -122,9 +159,10 @@ class Transmitter:
         client = self._fleet.client(claim.server_id)
         if client is None:
             return Outcome(Result.ASK_AGAIN, "server_down", "its WAHA server is not known here", wait)
+        chat_id = claim.chat_id or make_chat_id(claim.phone)
         tells = engine not in _IDS_IGNORED and not _paired_anew(claim)
         try:
-            found = await client.find_message(claim.session_name, make_chat_id(claim.phone), claim.wa_id)
+            found = await client.find_message(claim.session_name, chat_id, claim.wa_id)
         except LookupUnavailable:
             found, tells = None, False
         except WahaError as error:

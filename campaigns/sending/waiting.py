@@ -40,7 +40,8 @@ SENTENCES = {
 class LaneView:
     """One sender of a campaign as the tables show it; times in epoch seconds.
 
-    `uncertain_until` is when it is known at the latest what became of its uncertain message; None if it has none.
+    `uncertain_until` is when it is known at the latest what became of its uncertain message; None if it has none. Until
+    `locked_until` WhatsApp lets it write to nobody new.
     """
 
     number: str
@@ -51,6 +52,7 @@ class LaneView:
     resting_until: float
     uncertain_until: float | None
     resting_code: str = ""
+    locked_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,13 @@ _STUCK = frozenset(
 
 def of_lane(lane: LaneView, now: float) -> Wait | None:
     """What a sender waits for; None if nothing keeps it."""
-    if lane.state != SessionState.CONNECTED:
-        return Wait(Reason.SESSION_NOT_CONNECTED, number=lane.number)
-    if not lane.server_up:
-        return Wait(Reason.SERVER_DOWN, number=lane.number)
+    if lane.state != SessionState.CONNECTED or not lane.server_up:
+        connected = lane.state == SessionState.CONNECTED
+        return Wait(Reason.SERVER_DOWN if connected else Reason.SESSION_NOT_CONNECTED, number=lane.number)
     if lane.uncertain_until is not None:
         return Wait(Reason.UNCONFIRMED, lane.uncertain_until, lane.number)
+    if lane.locked_until > now:
+        return Wait(Reason.NUMBER_LOCK, lane.locked_until, lane.number)
     if lane.resting_code and lane.resting_until > now:
         return Wait(Reason(lane.resting_code), lane.resting_until, lane.number)
     if lane.ready_at > now:

@@ -4,7 +4,7 @@ Times are WAHA's own: milliseconds since 1970, by its clock.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -44,13 +44,41 @@ class MediaKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Timelock:
+    """WhatsApp's lock on writing to new contacts, as newer WAHA tell it.
+
+    `ends_at` is in epoch seconds, None where no end is told; `enforcement` is WhatsApp's word for the kind of lock.
+    """
+
+    is_active: bool
+    enforcement: str | None = None
+    ends_at: float | None = None
+
+    @classmethod
+    def from_json(cls, body: object) -> Self | None:
+        """Read `reachoutTimelock`; None where nothing is told."""
+        lock = as_object(body)
+        is_active = as_flag(lock.get("isActive"))
+        if is_active is None:
+            return None
+        ends_at = as_whole(lock.get("timeEnforcementEnds"))
+        return cls(is_active, as_text(lock.get("enforcementType")), float(ends_at) if ends_at else None)
+
+
+@dataclass(frozen=True, slots=True)
 class Me:
-    """The WhatsApp account that a session is paired with. `id` is its chat id."""
+    """The WhatsApp account that a session is paired with. `id` is its chat id.
+
+    Newer WAHA tell WhatsApp's limits too: `timelock`, and `capping`, its quota of new chats as WAHA words it. None is
+    no word: neither that there is a limit, nor that there is none.
+    """
 
     id: str
     push_name: str | None = None
     lid: str | None = None
     jid: str | None = None
+    timelock: Timelock | None = None
+    capping: JsonObject | None = field(default=None, hash=False)
 
     @classmethod
     def from_json(cls, body: object) -> Self | None:
@@ -64,6 +92,8 @@ class Me:
             push_name=as_text(me.get("pushName")),
             lid=as_text(me.get("lid")),
             jid=as_text(me.get("jid")),
+            timelock=Timelock.from_json(me.get("reachoutTimelock")),
+            capping=as_object(me.get("messageCapping")) or None,
         )
 
 
@@ -160,7 +190,8 @@ class Connected:
 class SessionStatusEvent:
     """A session's status was told. Repeats are common (each new QR), and WORKING is not always a change.
 
-    `data` belongs to the passkey steps; `metadata` is what the session was created with.
+    `data` belongs to the passkey steps, or tells a lock on new contacts, which `me` then has too; `metadata` is what
+    the session was created with.
     """
 
     event_id: str
@@ -255,10 +286,17 @@ def _read_session_status(event: JsonObject, payload: JsonObject) -> SessionStatu
         session=_need_text(event, "session"),
         status=WahaStatus(_need_text(payload, "status")),
         timestamp=as_whole(event.get("timestamp")),
-        me=Me.from_json(event.get("me")),
+        me=_read_me(event, as_object(data)),
         metadata=as_texts(event.get("metadata")),
         data=data if isinstance(data, dict) else None,
     )
+
+
+def _read_me(event: JsonObject, data: JsonObject) -> Me | None:
+    """The account, with the lock that the status itself tells: that is the fresher one."""
+    me = Me.from_json(event.get("me"))
+    timelock = Timelock.from_json(data.get("reachoutTimelock"))
+    return replace(me, timelock=timelock) if me is not None and timelock is not None else me
 
 
 def _read_message_ack(event: JsonObject, payload: JsonObject) -> MessageAckEvent:

@@ -75,6 +75,7 @@ CALLS: dict[str, list[Call]] = {
     ],
     "find_message": [lambda client: client.find_message("alice", CHAT, BARE)],
     "check_number": [lambda client: client.check_number("alice", "447700900123")],
+    "phone_of_lid": [lambda client: client.phone_of_lid("alice", "123456789012345@lid")],
 }
 
 

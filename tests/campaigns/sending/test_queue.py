@@ -207,6 +207,7 @@ async def test_a_lane_that_lost_two_replicas_in_a_row_does_not_stop_its_campaign
 ENDS = {
     Result.SENT: MessageState.SENT,
     Result.FAILED: MessageState.FAILED,
+    Result.SKIPPED: MessageState.SKIPPED,
     Result.RETRY: MessageState.QUEUED,
     Result.LATER: MessageState.QUEUED,
     Result.RELEASED: MessageState.QUEUED,
@@ -226,7 +227,7 @@ async def test_each_result_moves_the_message_its_lane_and_its_campaign(open_book
     row, lane, after = await books.message(claim.message_id), await books.lane(), await books.campaign(campaign_id)
     assert row.state == ENDS[result]
     assert row.wa_id == claim.wa_id
-    assert row.attempts == (0 if result in (Result.LATER, Result.RELEASED) else 1)
+    assert row.attempts == (0 if result in (Result.LATER, Result.RELEASED, Result.SKIPPED) else 1)
     uncertain = result in (Result.UNCERTAIN, Result.ASK_AGAIN)
     assert (row.uncertain_at is not None) is uncertain
     assert lane.message_id == (claim.message_id if uncertain else None)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from campaigns.sending.outcomes import Result
-from campaigns.sending.retry import NUMBER_LOCK_SECONDS, backoff, decide, hold_seconds, next_look
+from campaigns.sending.retry import backoff, decide, hold_seconds, next_look
 from gateway.waha import errors
 from gateway.waha.errors import RateLimited, WahaError
 
@@ -28,7 +28,7 @@ TABLE: dict[str, tuple[Result, str, float]] = {
     "RateLimited": (R.LATER, "backoff", 30.0),
     "WhatsAppRefused": (R.RETRY, "backoff", 5.0),
     "RecipientNotOnWhatsApp": (R.FAILED, "not_on_whatsapp", 0.0),
-    "ContactLimited": (R.LATER, "number_lock", NUMBER_LOCK_SECONDS),
+    "ContactLimited": (R.LATER, "number_lock", 0.0),
     "WahaError": (R.UNCERTAIN, "uncertain", 1.0),
     "WahaConnectionLost": (R.UNCERTAIN, "uncertain", 1.0),
     "WahaTimeout": (R.UNCERTAIN, "uncertain", 1.0),
