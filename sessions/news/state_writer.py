@@ -18,7 +18,7 @@ from gateway.events import EventBus, SessionStateChanged
 from gateway.waha.errors import WahaError
 from gateway.waha.ids import ChatKind, parse_chat_id
 from gateway.waha.schemas import Me, SessionInfo, SessionStatusEvent, WahaStatus
-from sessions import queries
+from sessions import limits, queries
 from sessions.history import Diary, Kind
 from sessions.lifecycle import Lifecycle
 from sessions.models import SessionState
@@ -87,15 +87,13 @@ class StateWriter:
         async with self._db.read() as connection:
             row = await queries.find_by_name(connection, member.id, event.session)
             now = await read_now(connection)
+        late = event_at is None or self._is_late(member.id, event_at, now)
         if row is None:
             log.debug("foreign_session", server=member.name)
             return True
-        if event_at is None:
-            return False
-        late = self._is_late(member.id, event_at, now)
         if event_at == row.event_at and event.status == row.waha_status:
             return True  # heard already
-        if late or event_at <= row.event_at:
+        if event_at is None or late or event_at <= row.event_at:
             return False
         if event.status is WahaStatus.WORKING and _phone_of(event.me) is None:
             return False  # only once we know whose phone it is
@@ -111,7 +109,7 @@ class StateWriter:
         active_at = info.activity_at / 1000 if info.activity_at else None
         await self.take(member, row, Told(info.status, info.me, active_at=active_at))
 
-    def differs(self, row: AnyRow, info: SessionInfo) -> bool:
+    def differs(self, row: AnyRow, info: SessionInfo, now: float) -> bool:
         """Whether an answer says something that `row` does not."""
         active_at = info.activity_at / 1000 if info.activity_at else None
         return (
@@ -119,6 +117,7 @@ class StateWriter:
             or _is_later(active_at, row)
             or (info.status is WahaStatus.SCAN_QR_CODE and row.state not in _AT_A_CODE)
             or _is_of_another_phone(row, info.status, info.me)
+            or limits.changes(row, info.me, now)
         )
 
     async def on_missing(self, row: AnyRow) -> None:
@@ -159,7 +158,7 @@ class StateWriter:
         after, values = self._judge(row, told, now)
         if told.event_at is not None:
             values["event_at"] = told.event_at
-        return await self._write(row, after, **values)
+        return await self._write(row, after, me=told.me, **values)
 
     def _judge(self, row: AnyRow, told: Told, now: float) -> tuple[SessionState, dict[str, Any]]:
         """The new state, and what changes with it."""
@@ -188,10 +187,12 @@ class StateWriter:
             values["reason"] = ""  # while a pairing is open, what was told about it stays true
         return after, values
 
-    async def _write(self, row: AnyRow, after: SessionState, kind: Kind | None = None, **values: Any) -> bool:
+    async def _write(
+        self, row: AnyRow, after: SessionState, kind: Kind | None = None, me: Me | None = None, **values: Any
+    ) -> bool:
         """Move the state by compare-and-set, and tell; False if somebody else has moved it since `row` was read.
 
-        `kind` is for what is noted also where the state stays.
+        `kind` is for what is noted also where the state stays; `me` may tell of WhatsApp's limits.
         """
         before = SessionState(row.state)
         diary = Diary()
@@ -205,6 +206,8 @@ class StateWriter:
                 return False
             if values.get("paired_at") is not None:  # a phone has scanned: that is the proof
                 await tokens.activate(tx, row.number)
+            if me is not None:
+                await limits.note_me(tx, row, me, now, diary)
             if kind is None and before != after:
                 kind = Kind.WRONG_PHONE if values.get("reason") == WRONG_PHONE else _KIND_OF_STATE.get(after)
             if kind is not None:

@@ -213,7 +213,7 @@ class ServerWatch:
                 return False
             await writer.on_missing(row)
             return True
-        if not writer.differs(row, info):
+        if not writer.differs(row, info, now):
             return False
         await writer.on_answer(self.member, row, info)
         return True
