@@ -288,7 +288,7 @@ def build_gateway(
         opening=Opening(db, fleet, starter, bus, qr_book),
         pairing=pairing,
         streams=QrStreams(pairing, bus, clock),
-        other_ways=OtherWays(pairing, starter),
+        other_ways=OtherWays(pairing, starter, clock),
         campaigns=campaigns,
         status=StatusReader(
             db,

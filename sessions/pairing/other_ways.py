@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gateway.auth.access import Caller
+from gateway.clock import Clock
 from gateway.db import AnyRow
 from gateway.errors import Conflict, GatewayError, ServiceUnavailable, WahaFailed
 from gateway.waha.errors import (
@@ -26,6 +27,9 @@ from sessions.pairing.service import Pairing
 
 CODE_PATIENCE_SECONDS = 8.0
 """GOWS waits 2 s before it says that a session is still starting; WhatsApp itself answers in about one."""
+
+SAME_SECONDS = 10.0
+"""Who asks so soon after another one gets the same code."""
 
 
 class NotOnThisEngine(GatewayError):
@@ -58,9 +62,11 @@ class PasskeyStep:
 class OtherWays:
     """Pairing codes and passkeys. Numbers are digits that were read and allowed before."""
 
-    def __init__(self, pairing: Pairing, starter: Starter) -> None:
+    def __init__(self, pairing: Pairing, starter: Starter, clock: Clock) -> None:
         self._pairing = pairing
         self._starter = starter
+        self._clock = clock
+        self._given: dict[str, tuple[float, TypedCode]] = {}
         self._codes: Flights[TypedCode] = Flights("request a pairing code")
 
     async def stop(self) -> None:
@@ -135,8 +141,16 @@ class OtherWays:
         return await self._current(number)
 
     async def _request(self, row: AnyRow) -> TypedCode:
+        """A new code, which makes the last one void: so not for somebody who asks a moment later."""
+        now = self._clock.monotonic()
+        self._given = {key: given for key, given in self._given.items() if now - given[0] < SAME_SECONDS}
+        _, last = self._given.get(row.number, (now, None))
+        if last is not None and last.expires_at == row.pairing_until:
+            return last
         code = await self._starter.client(row).request_code(row.name, row.number)
-        return TypedCode(code.code, row.pairing_until)
+        typed = TypedCode(code.code, row.pairing_until)
+        self._given[row.number] = (self._clock.monotonic(), typed)
+        return typed
 
     async def _current(self, number: str) -> AnyRow:
         """The session's row after a look at WAHA: the news of the next step may still be on their way."""

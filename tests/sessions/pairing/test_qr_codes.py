@@ -2,6 +2,8 @@
 
 import base64
 import io
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import qrcode
@@ -30,30 +32,66 @@ def test_the_picture_is_the_code_of_the_value_and_of_no_other(value: str) -> Non
     assert draw_png(value) != draw_png(f"{value}.")
 
 
+def session(*, shows_since: float = NOW, event_at: float = 1.0, until: float = UNTIL) -> Any:
+    """A session's row: WAHA shows codes since then, and told the last one at `event_at`."""
+    return SimpleNamespace(number=NUMBER, status_at=shows_since, event_at=event_at, pairing_until=until)
+
+
 async def test_the_first_code_of_a_pairing_lives_sixty_seconds_and_the_next_ones_twenty() -> None:
     book = QrBook()
-    first = await book.show(NUMBER, "one", NOW, UNTIL)
+    first = await book.show(session(), "one", NOW)
     assert first.expires_at == NOW + 60
-    second = await book.show(NUMBER, "two", NOW + 60, UNTIL)
+    second = await book.show(session(event_at=2.0), "two", NOW + 60)
     assert second.expires_at == NOW + 80
+
+
+async def test_a_first_code_that_is_seen_late_ends_no_later_than_it_does() -> None:
+    shown = await QrBook().show(session(), "one", NOW + 30)
+    assert shown.expires_at == NOW + 60
 
 
 async def test_a_code_that_is_asked_for_again_is_the_same_with_the_same_end() -> None:
     book = QrBook()
-    first = await book.show(NUMBER, "one", NOW, UNTIL)
-    again = await book.show(NUMBER, "one", NOW + 30, UNTIL)
-    assert again is first
+    first = await book.show(session(), "one", NOW)
+    png = first.png
+    again = await book.show(session(event_at=2.0), "one", NOW + 30)
+    assert (again.expires_at, again.png) == (NOW + 60, png)
+    assert book.newest(session(event_at=2.0), NOW + 30) is again
+
+
+async def test_a_code_that_outlives_its_time_is_asked_for_again_soon_and_not_at_once() -> None:
+    book = QrBook()
+    await book.show(session(), "one", NOW)
+    again = await book.show(session(), "one", NOW + 61)
+    assert again.expires_at == NOW + 63
 
 
 async def test_a_code_first_seen_late_in_its_pairing_is_none_of_the_long_ones() -> None:
-    shown = await QrBook().show(NUMBER, "three", NOW + 70, UNTIL)
+    shown = await QrBook().show(session(), "three", NOW + 70)
     assert shown.expires_at == NOW + 90
 
 
 async def test_a_new_pairing_begins_with_a_long_code_again() -> None:
     book = QrBook()
-    await book.show(NUMBER, "one", NOW, UNTIL)
-    book.forget(NUMBER)
-    shown = await book.show(NUMBER, "two", NOW + 200, UNTIL + 200)
+    await book.show(session(), "one", NOW)
+    shown = await book.show(session(shows_since=NOW + 200, until=UNTIL + 200), "two", NOW + 200)
     assert shown.expires_at == NOW + 260
+
+
+async def test_a_code_is_the_newest_until_waha_tells_another_or_its_time_is_over() -> None:
+    book = QrBook()
+    shown = await book.show(session(), "one", NOW)
+    assert book.newest(session(), NOW + 59) is shown
+    assert book.newest(session(event_at=2.0), NOW + 1) is None
+    assert book.newest(session(shows_since=NOW + 1), NOW + 1) is None
+    assert book.newest(session(), NOW + 60) is None
+
+
+async def test_a_code_of_an_earlier_pairing_is_not_shown_any_more() -> None:
+    book = QrBook()
+    shown = await book.show(session(), "one", NOW)
+    assert book.last(session(event_at=2.0), NOW + 1) is shown
+    assert book.last(session(until=UNTIL + 1), NOW + 1) is None
+    book.forget(NUMBER)
+    assert book.last(session(), NOW + 1) is None
     book.forget("12125550100")  # one that shows none
