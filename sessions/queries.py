@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, func, insert, or_, select, update
+from sqlalchemy import Select, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -35,6 +35,11 @@ def _sessions() -> Select[*tuple[Any, ...]]:
     )
 
 
+# built once: a sweep asks them every few seconds, and building them takes longer than asking
+_SESSIONS_ON = _sessions().where(session.c.server_id == bindparam("b_server"))
+_EVENT_TIMES = select(session.c.sender_id, session.c.event_at).where(session.c.server_id == bindparam("b_server"))
+
+
 async def find_session(connection: AsyncConnection, number: str) -> AnyRow | None:
     """The session of `number`, or None."""
     return (await connection.execute(_sessions().where(sender.c.number == number))).first()
@@ -54,12 +59,12 @@ async def find_by_name(connection: AsyncConnection, server_id: str, name: str) -
 
 async def sessions_on(connection: AsyncConnection, server_id: str) -> Sequence[AnyRow]:
     """All our sessions on one server."""
-    return (await connection.execute(_sessions().where(session.c.server_id == server_id))).all()
+    return (await connection.execute(_SESSIONS_ON, {"b_server": server_id})).all()
 
 
 async def event_times(connection: AsyncConnection, server_id: str) -> dict[int, float]:
     """For each of our senders on one server, WAHA's own time of the last event that was taken."""
-    rows = await connection.execute(select(session.c.sender_id, session.c.event_at).where(session.c.server_id == server_id))
+    rows = await connection.execute(_EVENT_TIMES, {"b_server": server_id})
     return {row.sender_id: row.event_at for row in rows}
 
 

@@ -86,6 +86,8 @@ class WahaClient:
         }
         self._headers = httpx.Headers(headers)
         self._json_headers = httpx.Headers({**headers, "Content-Type": "application/json"})
+        self._listed: tuple[str, bytes] | None = None
+        self._sessions: list[SessionInfo] = []
         routes = (_TEXT_ROUTE, *_MEDIA_ROUTES.values())
         self._send_urls = {route: httpx.URL(self.base_url + route) for route in routes}
 
@@ -121,7 +123,11 @@ class WahaClient:
     async def list_sessions(self, *, all: bool = True) -> list[SessionInfo]:
         """Return the sessions; without `all` stopped ones are left out."""
         path = "/api/sessions?all=true" if all else "/api/sessions"
-        return answers.read_sessions(await self._call("GET", path, timeout=self._lifecycle_timeout))
+        response = await self._fetch("GET", path, timeout=self._lifecycle_timeout)
+        if (path, response.content) != self._listed:  # mostly nothing has changed, and reading costs more than asking
+            self._sessions = answers.read_sessions(_decode(response))
+            self._listed = (path, response.content)
+        return list(self._sessions)
 
     async def get_session(self, name: str) -> SessionInfo:
         """Return one session; raises `SessionNotFound`."""
@@ -288,6 +294,18 @@ class WahaClient:
 
         `private` are texts of the request that must not come back in an error.
         """
+        return _decode(await self._fetch(method, path, body, timeout=timeout, private=private))
+
+    async def _fetch(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        timeout: Mapping[str, float],
+        private: tuple[str, ...] = (),
+    ) -> httpx.Response:
+        """Return the whole answer of one call that went well, or raise a `WahaError`."""
         request = httpx.Request(
             method,
             self._send_urls.get(path) or f"{self.base_url}{path}",
@@ -302,12 +320,16 @@ class WahaClient:
             raise translate_transport_error(exc, (self._api_key,)) from exc
         if not response.is_success:
             raise translate_answer(response, (self._api_key, *private))
-        if not response.content:
-            return None
-        try:
-            return orjson.loads(response.content)
-        except orjson.JSONDecodeError as exc:
-            raise WahaUnexpectedAnswer("WAHA's answer is not JSON", status_code=response.status_code) from exc
+        return response
+
+
+def _decode(response: httpx.Response) -> object:
+    if not response.content:
+        return None
+    try:
+        return orjson.loads(response.content)
+    except orjson.JSONDecodeError as exc:
+        raise WahaUnexpectedAnswer("WAHA's answer is not JSON", status_code=response.status_code) from exc
 
 
 def _encode(body: Mapping[str, Any]) -> bytes:

@@ -186,7 +186,7 @@ class ServerWatch:
         infos = {info.name: info for info in await member.client.list_sessions(all=True)}
         async with parts.db.read() as connection:
             rows = await queries.sessions_on(connection, member.id)
-            now = await read_now(connection)
+            now = rows[0].read_at if rows else await read_now(connection)
         parts.fleet.note_answer(member, now)
         changed = False
         for row in rows:

@@ -204,15 +204,13 @@ class Fleet:
     async def hold(self, member: Member, replica: str, seconds: float) -> Lease | None:
         """Take or renew the watch over a server; None while another replica has it, or if the server is gone."""
         answered_at, member.answered_at = member.answered_at, None
-        values = {} if answered_at is None else {"last_seen_at": answered_at}
         seen = member.changes
         async with self._db.write() as tx:
-            now = await read_now(tx)
-            row = await queries.hold(tx, member.id, replica, now, now + seconds, **values)
+            row = await queries.hold(tx, member.id, replica, seconds, answered_at)
         if row is None:
             return None
         self._follow(member, row, seen)
-        return Lease(now, row.ask_at)
+        return Lease(row.now, row.ask_at)
 
     @asynccontextmanager
     async def holding(self, member: Member, replica: str, seconds: float) -> AsyncIterator[None]:
@@ -256,17 +254,21 @@ class Fleet:
         Raises:
             WahaError: it does not answer, or it does not take our key.
         """
-        await member.client.ping()
+        if not member.up or member.started_at is None:
+            await member.client.ping()
         asked_at = self._clock.monotonic()
         status = await member.client.server_status()
         answered_at = self._clock.monotonic()
+        async with self._db.read() as connection:
+            now = await read_now(connection)
+        began = now - self._clock.monotonic() - status.uptime / 1000
+        started_at, restarted = start_time(member.started_at, began + asked_at, began + answered_at)
+        if member.up and member.engine and started_at == member.started_at:
+            return  # all is as it is stored; that it has answered is written with the next renewal
         version = await member.client.server_version()
+        well = {"up": True, "failures": 0, "ask_at": 0.0, "last_error": "", "last_seen_at": now}
+        told = {"version": version.version[:32], "engine": version.engine[:16], "started_at": started_at}
         async with self._db.write() as tx:
-            now = await read_now(tx)
-            began = now - self._clock.monotonic() - status.uptime / 1000
-            started_at, restarted = start_time(member.started_at, began + asked_at, began + answered_at)
-            well = {"up": True, "failures": 0, "ask_at": 0.0, "last_error": "", "last_seen_at": now}
-            told = {"version": version.version[:32], "engine": version.engine[:16], "started_at": started_at}
             await queries.change(tx, member.id, **well, **told)
         if restarted:
             log.warning("waha_server_restarted", server=member.name)

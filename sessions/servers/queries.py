@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, or_, select, text, update
+from sqlalchemy import Float, bindparam, delete, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.db import AnyRow, table_of
@@ -109,13 +109,34 @@ async def names_of_ours(connection: AsyncConnection, names: Sequence[str]) -> se
 # --- who watches, and whether they answer -----------------------------------------------------------------------
 
 
+_HOLD = (  # built once: each sweep begins with it
+    update(server)
+    .where(
+        server.c.id == bindparam("b_id"),
+        or_(
+            server.c.listener.is_(None),
+            server.c.listener == bindparam("b_replica"),
+            server.c.listener_until <= func.gateway_now(),
+        ),
+    )
+    .values(
+        listener=bindparam("b_replica"),
+        listener_until=func.gateway_now() + bindparam("b_seconds", type_=Float),
+        last_seen_at=func.coalesce(bindparam("b_seen", type_=Float), server.c.last_seen_at),
+    )
+    .returning(server, func.gateway_now().label("now"))
+)
+
+
 async def hold(
-    tx: AsyncConnection, server_id: str, replica: str, now: float, until: float, **values: Any
+    tx: AsyncConnection, server_id: str, replica: str, seconds: float, seen_at: float | None
 ) -> AnyRow | None:
-    """Take or renew the watch over a server; its row, or None while another replica has it or if it is gone."""
-    free = or_(server.c.listener.is_(None), server.c.listener == replica, server.c.listener_until <= now)
-    held = update(server).where(server.c.id == server_id, free).values(listener=replica, listener_until=until, **values)
-    row: AnyRow | None = (await tx.execute(held.returning(server))).first()
+    """Take or renew the watch over a server; its row, or None while another replica has it or if it is gone.
+
+    `seen_at` is when the server answered last, None where that is stored already; the row's `now` is the present time.
+    """
+    values = {"b_id": server_id, "b_replica": replica, "b_seconds": seconds, "b_seen": seen_at}
+    row: AnyRow | None = (await tx.execute(_HOLD, values)).first()
     return row
 
 
