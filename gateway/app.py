@@ -28,6 +28,7 @@ from campaigns.sending.outcomes import QueueSettings
 from campaigns.sending.pacing import Delays
 from campaigns.sending.receipts import Receipts
 from campaigns.sending.recovery import expire_leases
+from campaigns.sending.refusals import Refusals
 from campaigns.sending.retention import forget_old
 from campaigns.sending.retry import hold_seconds
 from campaigns.sending.service import CampaignService
@@ -116,6 +117,7 @@ class Gateway:
     mover: Mover
     receipts: Receipts
     correspondents: Correspondents
+    refusals: Refusals
     intake: Intake
     keepalive: Keepalive
     keeper: Keeper
@@ -150,6 +152,7 @@ class Gateway:
             log.warning("hold_overridden", hold_seconds=dispatch.hold_seconds, advice="only for simulators")
         self.receipts.start()
         self.correspondents.start()
+        self.refusals.start()
         self.manager.start()
         self.dispatcher.start()
         self.chores.start()
@@ -165,6 +168,7 @@ class Gateway:
         await self.manager.stop()
         await self.keeper.stop()
         await self.keepalive.stop()
+        await self.refusals.stop()
         await self.receipts.stop()
         await self.correspondents.stop()
         await self.fleet.close()
@@ -197,6 +201,7 @@ def build_gateway(
     fleet = Fleet(db, vault, bus, clock, timeout_seconds=settings.waha.timeout_seconds, transports=transports)
     receipts = Receipts(db, clock)
     correspondents = Correspondents(db, clock)
+    refusals = Refusals(db, bus, clock)
     qr_book = QrBook()
     lifecycle = Lifecycle(db, fleet, clock, _webhook_target(settings))
     writer = StateWriter(db, bus, lifecycle, qr_book)
@@ -230,7 +235,13 @@ def build_gateway(
     intake = Intake(
         writer,
         Store(receipts.written, receipts.room, lambda: receipts.is_full),
-        (lambda _member, event: receipts.note(event), correspondents.note, keepalive.phones.note, keeper.note),
+        (
+            lambda _member, event: receipts.note(event),
+            correspondents.note,
+            refusals.note,
+            keepalive.phones.note,
+            keeper.note,
+        ),
     )
     watches = WatchParts(
         db=db,
@@ -277,6 +288,7 @@ def build_gateway(
         mover=mover,
         receipts=receipts,
         correspondents=correspondents,
+        refusals=refusals,
         keepalive=keepalive,
         keeper=keeper,
         intake=intake,

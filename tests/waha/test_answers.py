@@ -148,3 +148,17 @@ UNREADABLE: list[tuple[Any, object]] = [
 def test_what_cannot_be_read_says_so(read: Any, body: object) -> None:
     with pytest.raises(WahaUnexpectedAnswer):
         read(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "digits"),
+    [
+        ({"lid": "123456789012345@lid", "pn": CHAT}, "447700900123"),
+        ({"lid": "123456789012345@lid", "pn": JID}, "447700900123"),
+        ({"lid": "123456789012345@lid", "pn": None}, None),
+        ({"pn": "123456789012345@lid"}, None),
+        (None, None),
+    ],
+)
+def test_the_number_behind_a_hidden_id_is_told_or_not_known(body: object, digits: str | None) -> None:
+    assert answers.read_phone(body) == digits

@@ -13,6 +13,7 @@ from gateway.waha.schemas import (
     MessageAckEvent,
     MessageAnyEvent,
     SessionStatusEvent,
+    Timelock,
     WahaStatus,
     parse_event,
 )
@@ -166,3 +167,31 @@ def test_no_json_makes_the_parser_fail_otherwise(kind: str, payload: object, me:
     except WahaMalformedEvent:
         return
     assert event is not None
+
+
+LOCK = {"isActive": True, "enforcementType": "DEFAULT", "timeEnforcementEnds": 1784541000}
+
+
+def test_an_account_tells_its_limits_where_waha_knows_them() -> None:
+    told = {"id": CHAT, "reachoutTimelock": LOCK, "messageCapping": {"totalQuota": 50}}
+
+    assert Me.from_json(told) == Me(CHAT, timelock=Timelock(True, "DEFAULT", 1784541000.0), capping={"totalQuota": 50})
+
+
+@pytest.mark.parametrize("lock", [None, {}, [], "locked", {"isActive": None}, {"timeEnforcementEnds": 5}])
+def test_a_lock_that_is_not_told_is_none(lock: object) -> None:
+    assert Timelock.from_json(lock) is None
+    assert Me.from_json({"id": CHAT, "reachoutTimelock": lock, "messageCapping": lock}) is not None
+
+
+@pytest.mark.parametrize("ends", [None, "soon", 0, True])
+def test_a_lock_may_have_no_end(ends: object) -> None:
+    assert Timelock.from_json({"isActive": True, "timeEnforcementEnds": ends}) == Timelock(True)
+
+
+def test_a_status_that_tells_a_lock_is_fresher_than_the_account_beside_it() -> None:
+    payload = {"status": "WORKING", "data": {"reachoutTimelock": {"isActive": False}}}
+    event = parse_event(envelope("session.status", payload, me={"id": CHAT, "reachoutTimelock": LOCK}))
+
+    assert isinstance(event, SessionStatusEvent)
+    assert event.me == Me(CHAT, timelock=Timelock(False))
