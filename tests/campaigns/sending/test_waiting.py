@@ -33,6 +33,10 @@ LOCKED = replace(FREE, number="447700900005", resting_until=4600.0, resting_code
         (UNCERTAIN, Wait(Reason.UNCONFIRMED, 1060.0, UNCERTAIN.number)),
         (LOCKED, Wait(Reason.NUMBER_LOCK, 4600.0, LOCKED.number)),
         (replace(LOCKED, resting_until=999.0), None),
+        (replace(FREE, locked_until=4600.0), Wait(Reason.NUMBER_LOCK, 4600.0, FREE.number)),
+        (replace(RESTING, locked_until=4600.0), Wait(Reason.NUMBER_LOCK, 4600.0, RESTING.number)),
+        (replace(FREE, locked_until=999.0), None),
+        (replace(FALLEN, locked_until=4600.0), Wait(Reason.SESSION_NOT_CONNECTED, None, FALLEN.number)),
         (
             replace(FREE, resting_until=1001.0, resting_code="server_down"),
             Wait(Reason.SERVER_DOWN, 1001.0, FREE.number),
