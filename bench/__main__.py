@@ -1,4 +1,4 @@
-"""The numbers that we hold ourselves to: `python -m bench dispatch` and `python -m bench pacing`."""
+"""The numbers that we hold ourselves to: `python -m bench dispatch`, `pacing`, `receipts`."""
 
 import argparse
 import math
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import orjson
 import uvloop
 
-from bench import dispatch, pacing
+from bench import dispatch, pacing, receipts
 from bench.numbers import RECIPIENTS, SENDERS
 from bench.report import Report
 from bench.stage import DATABASES, SHAPES, Load
@@ -28,6 +28,11 @@ def build_parser() -> argparse.ArgumentParser:
     fast.add_argument("--messages", type=int, default=20_000)
     fast.add_argument("--senders", type=int, default=200)
     fast.add_argument("--shape", choices=SHAPES, default="pool", help="one campaign, or one for each sender")
+    heard = names.add_parser("receipts", parents=[shared], help="WAHA's events taken in a second, against dispatching")
+    heard.add_argument("--messages", type=int, default=20_000)
+    heard.add_argument("--senders", type=int, default=200)
+    heard.add_argument("--shape", choices=SHAPES, default="pool", help="one campaign, or one for each sender")
+    heard.add_argument("--connections", type=int, default=64, help="webhooks that are under way at once")
     paced = names.add_parser("pacing", parents=[shared], help="gaps between a sender's messages, at WAHA's door")
     paced.add_argument("--senders", type=int, default=1000)
     paced.add_argument("--message-delay", type=float, default=1.0, help="seconds")
@@ -45,7 +50,7 @@ def read_load(options: argparse.Namespace) -> Load:
     """
     if not 1 <= options.senders <= SENDERS:
         raise ValueError(f"--senders: 1 to {SENDERS}")
-    if options.name == "dispatch":
+    if options.name in ("dispatch", "receipts"):
         load = Load(options.messages, options.senders, 0.0, options.shape)
     else:
         if not (0 < options.message_delay < math.inf and 0 < options.seconds < math.inf):
@@ -69,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure_logging(LoggingSettings(level="WARNING", file="", format="text"))
     if options.name == "dispatch":
         report: Report = uvloop.run(dispatch.measure(load, options.database))
+    elif options.name == "receipts":
+        report = uvloop.run(receipts.measure(load, options.database, options.connections))
     else:
         report = uvloop.run(pacing.measure(load, options.database, options.latency))
     print(orjson.dumps(report.as_json()).decode() if options.json else report.as_text())

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 import orjson
+from pydantic import SecretStr
 from sqlalchemy import func, insert, select
 
 from bench.numbers import recipient_number, sender_number
@@ -31,6 +32,7 @@ from sessions.queries import ensure_sender
 SHAPES = ("pool", "lanes")
 """One campaign through all senders, or one campaign for each sender."""
 DATABASES = ("sqlite", "postgresql")
+WEBHOOK_SECRET = "the secret of a benchmark"
 TEXT = "Your parcel is on its way and will be with you today."
 
 
@@ -204,7 +206,10 @@ async def set_stage(load: Load, database: str, latency: float = 0.0) -> AsyncIte
 def _settings(load: Load, url: str, folder: Path, sink_url: str) -> Settings:
     return Settings(
         database=DatabaseSettings(url=url, data_folder=folder),
-        waha=WahaSettings(servers=[WahaServerSettings(name="sink", url=sink_url, capacity=load.senders)]),
+        waha=WahaSettings(
+            servers=[WahaServerSettings(name="sink", url=sink_url, capacity=load.senders)],
+            webhook_secret=SecretStr(WEBHOOK_SECRET),
+        ),
         dispatch=DispatchSettings(message_delay=load.message_delay, sender_switch_delay=0),
     )
 

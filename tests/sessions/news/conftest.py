@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -116,7 +116,7 @@ MakeHooked = Callable[..., Awaitable[Hooked]]
 
 
 @pytest.fixture
-async def make_hooked(make_world: MakeWorld) -> AsyncIterator[MakeHooked]:
+def make_hooked(make_world: MakeWorld) -> MakeHooked:
     """Make a gateway whose simulated WAHA tells it everything by webhook; `waha` are settings beside the usual."""
 
     async def make(simulator: dict[str, Any] | None = None, **waha: Any) -> Hooked:
@@ -125,7 +125,7 @@ async def make_hooked(make_world: MakeWorld) -> AsyncIterator[MakeHooked]:
         post.door = httpx.ASGITransport(create_app(world.gateway))
         return Hooked(world, post)
 
-    yield make
+    return make
 
 
 @pytest.fixture

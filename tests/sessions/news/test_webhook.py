@@ -47,13 +47,13 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture
-def log_file(tmp_path: Path) -> Iterator[Path]:
-    """Where logs go, debug ones too."""
+def read_log(tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Gives what was logged, debug lines too."""
     root = logging.getLogger()
     handlers, level, configured = root.handlers[:], root.level, structlog.get_config()
     path = tmp_path / "logs" / "gateway.log"
     configure_logging(LoggingSettings(file=str(path), level="DEBUG"), console=False)
-    yield path
+    yield path.read_text
     for handler in root.handlers:
         handler.close()
     root.handlers[:] = handlers
@@ -77,7 +77,7 @@ async def state_of(world: World, row: AnyRow) -> str:
 
 
 @pytest.fixture
-async def at_rest(make_hooked: MakeHooked) -> AsyncIterator[tuple[Hooked, AnyRow]]:
+async def at_rest(make_hooked: MakeHooked) -> tuple[Hooked, AnyRow]:
     """A gateway with a connected session and a message that was sent, and nobody who changes anything by himself."""
     hooked = await make_hooked({"receipts": False})
     await hooked.world.pair(ALICE)
@@ -85,7 +85,7 @@ async def at_rest(make_hooked: MakeHooked) -> AsyncIterator[tuple[Hooked, AnyRow
     hooked.post.door = None
     await hooked.world.gateway.manager.stop()
     await hooked.world.gateway.dispatcher.stop()
-    yield hooked, row
+    return hooked, row
 
 
 # --- what is refused, and what is passed over -------------------------------------------------------------------
@@ -141,7 +141,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 async def test_what_is_wrong_is_refused_or_ignored_with_a_log_line_without_contents_and_changes_nothing(
-    at_rest: tuple[Hooked, AnyRow], log_file: Path, name: str
+    at_rest: tuple[Hooked, AnyRow], read_log: Callable[[], str], name: str
 ) -> None:
     hooked, row = at_rest
     case = CASES[name]
@@ -164,14 +164,16 @@ async def test_what_is_wrong_is_refused_or_ignored_with_a_log_line_without_conte
     )
     assert answer.status_code == case.status_code, answer.text
     assert await hooked.tables() == before
-    logged = log_file.read_text()
+    logged = read_log()
     assert logged.count("\n") >= 1
     for secret in (CANARY, SECRET, row.wa_id, ALICE[1:], STRANGER[1:], row.phone):
         assert secret not in logged
     assert "INTERNAL_ERROR" not in logged
 
 
-async def test_a_replayed_body_is_answered_and_changes_nothing(at_rest: tuple[Hooked, AnyRow], log_file: Path) -> None:
+async def test_a_replayed_body_is_answered_and_changes_nothing(
+    at_rest: tuple[Hooked, AnyRow], read_log: Callable[[], str]
+) -> None:
     hooked, row = at_rest
     told = [ack(ALICE, row.wa_id, 3), status(ALICE, "STARTING", at=hooked.world.gateway.clock.now())]
     for one in told:
@@ -180,7 +182,7 @@ async def test_a_replayed_body_is_answered_and_changes_nothing(at_rest: tuple[Ho
     for one in told * 3:
         assert (await hooked.tell(one)).json() == {"status": "ok"}
     assert await hooked.tables() == before
-    assert log_file.read_text().count("event_repeated") == 6
+    assert read_log().count("event_repeated") == 6
 
 
 async def test_a_refusal_does_not_say_what_was_wrong(at_rest: tuple[Hooked, AnyRow]) -> None:

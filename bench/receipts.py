@@ -1,0 +1,174 @@
+"""`receipts`: how many of WAHA's events are taken in and on disk in a second, against the dispatch rate of this run.
+
+First the messages are sent, as `dispatch` does. Then a process of its own tells what a WAHA would tell of each (that it
+went out, that it was delivered, that it was read): once over a WebSocket, once by webhooks through the whole HTTP
+service. Time is taken until the last receipt is committed.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import orjson
+import uvicorn
+from sqlalchemy import func, select, update
+
+from bench.report import Figure, Goal, Report, Sense, describe_machine
+from bench.stage import WEBHOOK_SECRET, Load, Spent, Stage, Stopwatch, set_stage
+from campaigns.sending.models import MessageState
+from campaigns.sending.tables import campaign, message
+from gateway.app import Gateway, create_app
+from gateway.simulator.serve import listen
+from gateway.waha.events import EventStream
+from gateway.waha.schemas import Connected
+from sessions.news.router import WEBHOOK_PATH
+
+STREAM_RATIO = Goal(Sense.AT_LEAST, 3.0)
+WEBHOOK_RATIO = Goal(Sense.AT_LEAST, 1.0)
+NONE = Goal(Sense.EXACTLY, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How one way of telling went: what it took, and what was left undone."""
+
+    events: int
+    refused: int
+    spent: Spent
+    not_read: int
+
+    @property
+    def rate(self) -> float:
+        """Events a second."""
+        return self.events / self.spent.seconds
+
+
+async def measure(load: Load, database: str, connections: int) -> Report:
+    """Run the benchmark; takes about a minute for 20,000 messages."""
+    async with set_stage(load, database) as stage:
+        sent = await stage.run()
+        await stage.gateway.dispatcher.stop()
+        with TemporaryDirectory(prefix="waha-gateway-bench-") as folder:
+            messages = Path(folder) / "messages.json"
+            record = await stage.sink.record()
+            told = [(name, one.chat_id, one.message_id) for name, sent_by in record.items() for one in sent_by]
+            messages.write_bytes(orjson.dumps(told))
+            streamed = await _by_stream(stage, messages)
+            await _forget_receipts(stage.gateway)
+            posted = await _by_webhook(stage, messages, connections)
+    rate = load.messages / sent.seconds
+    shape = "one campaign" if load.shape == "pool" else "a campaign for each"
+    return Report(
+        name="receipts",
+        work=f"{load.messages:,} messages with 3 events each, {load.senders} senders, {shape}, {database}",
+        machine=describe_machine(),
+        figures=[
+            Figure("WebSocket ratio", streamed.rate / rate, goal=STREAM_RATIO),
+            Figure("webhook ratio", posted.rate / rate, goal=WEBHOOK_RATIO),
+            Figure("dispatched messages", rate, "/s"),
+            Figure("events over a WebSocket", streamed.rate, "/s"),
+            Figure("events by webhook", posted.rate, "/s"),
+            Figure("CPU of an event, WebSocket", streamed.spent.cpu_seconds / streamed.events * 1000, "ms"),
+            Figure("CPU of an event, webhook", posted.spent.cpu_seconds / posted.events * 1000, "ms"),
+            Figure("webhooks refused", posted.refused, goal=NONE),
+            Figure("not read after the WebSocket", streamed.not_read, goal=NONE),
+            Figure("not read after the webhooks", posted.not_read, goal=NONE),
+        ],
+    )
+
+
+async def _by_stream(stage: Stage, messages: Path) -> Told:
+    async with _teller(str(messages)) as process:
+        port = int(await _line(process))
+        stream = EventStream(f"http://127.0.0.1:{port}", "")
+        (member,) = stage.gateway.fleet.members
+        total = 3 * sum(len(sent) for sent in (await stage.sink.record()).values())
+        assert isinstance(await anext(stream), Connected)
+        watch = Stopwatch()
+        _go(process)
+        left = total
+        while left:  # as ServerWatch does
+            event = await anext(stream)
+            assert not isinstance(event, Connected), "the connection was lost"
+            await stage.gateway.intake.hear(member, event)
+            left -= 1
+        await stage.gateway.receipts.written()
+        spent = watch.read()
+        await stream.aclose()
+        done = orjson.loads(await _line(process))
+    return Told(done["events"], done["refused"], spent, await _not_read(stage.gateway))
+
+
+async def _by_webhook(stage: Stage, messages: Path, connections: int) -> Told:
+    (member,) = stage.gateway.fleet.members
+    async with _served(stage.gateway) as port:
+        url = f"http://127.0.0.1:{port}{WEBHOOK_PATH}?server={member.id}"
+        options = ["--post", url, "--secret", WEBHOOK_SECRET, "--connections", str(connections), "--first", "1000000"]
+        async with _teller(str(messages), *options) as process:
+            await _line(process)
+            watch = Stopwatch()
+            _go(process)
+            done = orjson.loads(await _line(process))
+            spent = watch.read()
+    return Told(done["events"], done["refused"], spent, await _not_read(stage.gateway))
+
+
+@asynccontextmanager
+async def _served(gateway: Gateway) -> AsyncIterator[int]:
+    """The whole HTTP service on a free port, as `gateway serve` runs it; gives the port."""
+    listener = listen("127.0.0.1", 0)
+    config = uvicorn.Config(
+        create_app(gateway), http="httptools", lifespan="off", access_log=False, log_config=None, proxy_headers=False
+    )
+    server = uvicorn.Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await running
+
+
+@asynccontextmanager
+async def _teller(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    pipe = asyncio.subprocess.PIPE
+    command = [sys.executable, "-m", "bench.teller", *arguments]
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+    try:
+        yield process
+    finally:
+        if process.returncode is None and process.stdin is not None:
+            process.stdin.close()
+        await process.wait()
+
+
+async def _line(process: asyncio.subprocess.Process) -> bytes:
+    assert process.stdout is not None
+    line = await process.stdout.readline()
+    if not line:
+        raise RuntimeError("the process that tells the events has ended before its time")
+    return line
+
+
+def _go(process: asyncio.subprocess.Process) -> None:
+    assert process.stdin is not None
+    process.stdin.write(b"go\n")
+
+
+async def _not_read(gateway: Gateway) -> int:
+    async with gateway.db.read() as connection:
+        others = select(func.count()).select_from(message).where(message.c.state != MessageState.READ)
+        counted = select(func.sum(campaign.c.total - campaign.c.n_read))
+        rows = int((await connection.execute(others)).scalar_one())
+        return max(rows, int((await connection.execute(counted)).scalar_one()))
+
+
+async def _forget_receipts(gateway: Gateway) -> None:
+    """Have all messages as they were before any receipt came."""
+    async with gateway.db.write() as tx:
+        await tx.execute(update(message).values(state=MessageState.SENT, ack=1, delivered_at=None, read_at=None))
+        await tx.execute(update(campaign).values(n_sent=campaign.c.n_sent + campaign.c.n_read, n_read=0))
