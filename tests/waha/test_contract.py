@@ -27,6 +27,13 @@ CONFIG = {
     "webjs": {"tagsEventsOn": True},
 }
 
+ASSERTION = {
+    "id": "AbCd",
+    "rawId": "AbCd",
+    "type": "public-key",
+    "response": {"clientDataJSON": "eyJ9", "authenticatorData": "SZYN", "signature": "MEUC", "userHandle": "AA"},
+}
+
 # WAHA's engines honour `id` on media as on text, and nothing strips it; the document lists it for text only.
 UNDOCUMENTED = {
     ("POST", "/api/sendImage"): {"id"},
@@ -65,6 +72,10 @@ CALLS: dict[str, list[Call]] = {
     "get_me": [lambda client: client.get_me("alice")],
     "get_qr": [lambda client: client.get_qr("alice")],
     "request_code": [lambda client: client.request_code("alice", "+447700900123")],
+    "passkey_challenge": [lambda client: client.passkey_challenge("alice")],
+    "submit_passkey": [lambda client: client.submit_passkey("alice", ASSERTION)],
+    "passkey_confirmation": [lambda client: client.passkey_confirmation("alice")],
+    "confirm_passkey": [lambda client: client.confirm_passkey("alice")],
     "send_text": [lambda client: client.send_text("alice", CHAT, "Hello", BARE)],
     "send_media": [
         media("image"),
@@ -105,6 +116,7 @@ class Recorder:
             "status": "WORKING",
             "value": "2@qr",
             "code": "ABCD-EFGH",
+            "challenge": "uQ5m0Zc2nDqk",
             "version": "2026.7.1",
             "engine": "GOWS",
             "startTimestamp": 1,

@@ -19,10 +19,10 @@ def row(state: SessionState = S.STARTING, **columns: Any) -> Any:
     return SimpleNamespace(**usual | columns)
 
 
-OPEN = {"pairing_until": NOW + 1}
-OVER = {"pairing_until": NOW}
-PAIRED = {"paired_at": NOW - 9, "requires_auth": False}
-LOST = {"paired_at": NOW - 9, "requires_auth": True}
+OPEN: dict[str, Any] = {"pairing_until": NOW + 1}
+OVER: dict[str, Any] = {"pairing_until": NOW}
+PAIRED: dict[str, Any] = {"paired_at": NOW - 9, "requires_auth": False}
+LOST: dict[str, Any] = {"paired_at": NOW - 9, "requires_auth": True}
 
 
 @pytest.mark.parametrize(

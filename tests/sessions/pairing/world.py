@@ -41,7 +41,7 @@ class Wire(EventStream):
         super().__init__(WAHA_URL, "")
         self._waha = waha
         self._subscriber = Subscriber("*", ["session.status"])
-        self._open = False
+        self._begun = False
         self.cut = False
 
     @property
@@ -56,8 +56,8 @@ class Wire(EventStream):
 
     async def __anext__(self) -> Event | Connected:
         """What WAHA tells next."""
-        if not self._open:
-            self._open = True
+        if not self._begun:
+            self._begun = True
             self._waha.events.subscribe(self._subscriber)
             return Connected()
         while (body := await self._subscriber.queue.get()) is not None:
