@@ -18,7 +18,7 @@ from gateway.waha.errors import SessionNotFound, WahaError, WahaUnreachable
 from gateway.waha.schemas import SessionInfo, WahaStatus
 from sessions.history import Diary, Kind
 from sessions.keeping import queries
-from sessions.keeping.decisions import REST, Decision, Step, decide, pause
+from sessions.keeping.decisions import REST, Decision, Step, attempts_after, decide, pause
 from sessions.keeping.views import Surroundings, Viewer
 from sessions.lifecycle import Held, Lifecycle
 from sessions.news.state_writer import StateWriter
@@ -77,7 +77,7 @@ class Actions:
                     await self._judge(held.row, decision)
                 elif decision.step in _ATTEMPTS:
                     attempt = _Attempt(held.row, decision.step)
-                    await self._count(held.row, decision)
+                    await self._count(held.row, decision, around)
                     await self._carry_out(member, held, info, decision)
         except WahaError as error:
             await self._note_failure(member, attempt, error)
@@ -118,8 +118,8 @@ class Actions:
             case _:
                 await writer.give_up(row, decision.reason)
 
-    async def _count(self, row: AnyRow, decision: Decision) -> None:
-        repairs = row.repairs + 1
+    async def _count(self, row: AnyRow, decision: Decision, around: Surroundings) -> None:
+        repairs = attempts_after(row.repairs, others_work=around.others_work)
         async with self._parts.db.write() as tx:
             now = await read_now(tx)
             next_at = now + pause(repairs, self._parts.jitter())

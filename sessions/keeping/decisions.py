@@ -127,6 +127,11 @@ def pause(attempts: int, jitter: float) -> float:
     return PAUSES[min(max(attempts, 1), len(PAUSES)) - 1] * (1.0 + jitter / 4)
 
 
+def attempts_after(attempts: int, *, others_work: bool) -> int:
+    """The number of attempts after one more; while nothing works they only lengthen the pause, and use nobody up."""
+    return attempts + 1 if others_work else max(attempts, min(attempts + 1, len(PAUSES)))
+
+
 def _decide_in_pairing(view: View, until: float, now: float) -> Decision:
     """An open pairing is its person's, unless nothing was ever started for it; one that has run out is closed."""
     opened_at = until - PAIRING_SECONDS

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.waha.schemas import WahaStatus
-from sessions.keeping.decisions import ATTEMPTS, Drift, Step, View, decide, pause
+from sessions.keeping.decisions import ATTEMPTS, Drift, Step, View, attempts_after, decide, pause
 from sessions.models import Desired, SessionState
 from sessions.pairing.qr_codes import PAIRING_SECONDS
 
@@ -94,7 +94,7 @@ def test_the_pauses_grow_to_half_an_hour_and_jitter_only_lengthens_them() -> Non
 
 
 def test_a_login_that_is_refused_at_once_twice_in_a_row_has_expired() -> None:
-    failed = {"state": S.FAILED, "waha": W.FAILED, "since": ago(1), "repaired_at": ago(4)}
+    failed: dict[str, Any] = {"state": S.FAILED, "waha": W.FAILED, "since": ago(1), "repaired_at": ago(4)}
     first = decide(View(**failed, repairs=1), NOW)
     assert (first.step, first.rejections) == (Step.RESTART, 1)
     second = decide(View(**failed, repairs=2, rejections=1), NOW)
@@ -103,7 +103,7 @@ def test_a_login_that_is_refused_at_once_twice_in_a_row_has_expired() -> None:
 
 
 def test_a_login_that_is_refused_is_judged_without_waiting_for_the_next_attempt() -> None:
-    failed = {"state": S.FAILED, "waha": W.FAILED, "since": ago(1), "repaired_at": ago(4)}
+    failed: dict[str, Any] = {"state": S.FAILED, "waha": W.FAILED, "since": ago(1), "repaired_at": ago(4)}
     assert step(**failed, repairs=2, rejections=1, repair_at=NOW + 10) is Step.EXPIRE
 
 
@@ -113,15 +113,28 @@ def test_a_slow_failure_is_no_refusal_and_ends_a_row_of_them() -> None:
 
 
 def test_after_all_attempts_a_person_is_asked() -> None:
-    tired = {"state": S.FAILED, "waha": W.FAILED, "since": ago(60), "repaired_at": ago(1800), "repairs": ATTEMPTS}
+    tired: dict[str, Any] = {
+        "state": S.FAILED,
+        "waha": W.FAILED,
+        "since": ago(60),
+        "repaired_at": ago(1800),
+        "repairs": ATTEMPTS,
+    }
     assert step(**tired) is Step.GIVE_UP
     assert step(**{**tired, "repairs": ATTEMPTS - 1}) is Step.RESTART
 
 
 def test_nobody_is_given_up_while_no_session_of_the_server_works() -> None:
-    tired = {"state": S.FAILED, "waha": W.FAILED, "since": ago(60), "repairs": 50}
+    tired: dict[str, Any] = {"state": S.FAILED, "waha": W.FAILED, "since": ago(60), "repairs": 50}
     assert step(**tired, others_work=False) is Step.RESTART
     assert step(**tired, others_work=False, repair_at=NOW + 1) is Step.REST
+
+
+@pytest.mark.parametrize(
+    ("attempts", "others_work", "after"), [(0, True, 1), (11, True, 12), (0, False, 1), (6, False, 6), (9, False, 9)]
+)
+def test_attempts_while_nothing_works_only_lengthen_the_pause(attempts: int, others_work: bool, after: int) -> None:
+    assert attempts_after(attempts, others_work=others_work) == after
 
 
 @pytest.mark.parametrize(("connected_for", "expected"), [(60, Step.REST), (61, Step.FORGIVE)])
@@ -143,7 +156,7 @@ def test_a_session_that_only_its_phone_can_help_is_left_alone(state: SessionStat
 
 def pairing(opened: float, **view: Any) -> Step:
     """The step for a session that is being paired since so many seconds."""
-    usual = {"state": S.STARTING, "paired": False, "requires_auth": True}
+    usual: dict[str, Any] = {"state": S.STARTING, "paired": False, "requires_auth": True}
     return step(**{**usual, "pairing_until": ago(opened) + PAIRING_SECONDS, **view})
 
 
@@ -189,7 +202,7 @@ def test_a_pairing_that_has_run_out_is_closed_and_not_begun_again(
 
 
 def test_a_paired_session_whose_pairing_was_not_needed_is_mended_as_any_other() -> None:
-    over = {"paired": True, "requires_auth": False}
+    over: dict[str, Any] = {"paired": True, "requires_auth": False}
     assert pairing(PAIRING_SECONDS + 1, waha=W.FAILED, since=ago(300), **over) is Step.RESTART
 
 
@@ -210,7 +223,7 @@ def test_what_should_be_stopped_and_is_stays_so(waha: WahaStatus | None) -> None
 
 @pytest.mark.parametrize("waha", [None, W.STOPPED, W.WORKING, W.FAILED])
 def test_what_should_be_removed_is_removed_whatever_waha_says(waha: WahaStatus | None) -> None:
-    removed = {"desired": Desired.DELETED, "waha": waha, "requires_auth": True, "moving": True}
+    removed: dict[str, Any] = {"desired": Desired.DELETED, "waha": waha, "requires_auth": True, "moving": True}
     assert step(**removed) is Step.FINISH_DELETE
     assert step(**removed, repair_at=NOW + 1) is Step.REST
 
