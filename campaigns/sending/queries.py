@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -200,13 +200,16 @@ async def insert_messages(tx: AsyncConnection, rows: Sequence[Mapping[str, Any]]
         await tx.execute(insert(message), rows[start : start + INSERT_CHUNK])
 
 
+_SENDS_ON = (  # built once: the keeper asks after every sweep
+    select(lane.c.sender_id, lane.c.sent_total, lane.c.last_answer_at, lane.c.message_id)
+    .join(session, session.c.sender_id == lane.c.sender_id)
+    .where(session.c.server_id == bindparam("b_server"))
+)
+
+
 async def sends_on(connection: AsyncConnection, server_id: str) -> Sequence[AnyRow]:
     """What has left through each sender of a server (columns: sender_id, sent_total, last_answer_at)."""
-    query = select(lane.c.sender_id, lane.c.sent_total, lane.c.last_answer_at)
-    on_server = session.c.server_id == server_id
-    return (
-        await connection.execute(query.join(session, session.c.sender_id == lane.c.sender_id).where(on_server))
-    ).all()
+    return (await connection.execute(_SENDS_ON, {"b_server": server_id})).all()
 
 
 async def is_in_flight(connection: AsyncConnection, sender_id: int) -> bool:

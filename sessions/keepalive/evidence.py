@@ -19,7 +19,7 @@ from sessions.servers.fleet import Member
 
 log = structlog.get_logger()
 
-ASK_SECONDS = 1800.0
+ASK_SECONDS = 3600.0
 WRITE_SECONDS = 60.0
 BY_HAND = "app"
 """WAHA's word for the source of a message that was written on the phone."""
