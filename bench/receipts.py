@@ -25,7 +25,7 @@ from gateway.app import Gateway, create_app
 from gateway.simulator.serve import listen
 from gateway.waha.events import EventStream
 from gateway.waha.schemas import Connected
-from sessions.news.router import WEBHOOK_PATH
+from sessions.news.webhook import WEBHOOK_PATH
 
 STREAM_RATIO = Goal(Sense.AT_LEAST, 3.0)
 WEBHOOK_RATIO = Goal(Sense.AT_LEAST, 1.0)

@@ -15,7 +15,6 @@ import admin.router
 import admin.servers
 import campaigns.sending.router
 import sessions.keeping.router
-import sessions.news.router
 import sessions.pairing.router
 import sessions.router
 from campaigns.audience.correspondents import Correspondents
@@ -59,9 +58,9 @@ from sessions.keeping.keeper import Keeper, KeeperParts
 from sessions.lifecycle import Lifecycle, WebhookTarget
 from sessions.manager import SessionManager
 from sessions.news.intake import Intake, Store
-from sessions.news.router import WEBHOOK_PATH
 from sessions.news.state_writer import StateWriter
 from sessions.news.watch import StreamFactory, WatchParts, open_stream
+from sessions.news.webhook import OPERATION, WEBHOOK_PATH, WebhookDoor
 from sessions.pairing.bringing_up import Starter
 from sessions.pairing.opening import Opening
 from sessions.pairing.other_ways import OtherWays
@@ -396,14 +395,12 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.include_router(sessions.pairing.router.build_router(_pairing_parts(gateway)))
     app.include_router(sessions.keeping.router.build_router(gateway.sessions, gateway.access))
     app.include_router(campaigns.sending.router.build_router(gateway.campaigns, gateway.status, gateway.access))
-    secret = settings.waha.webhook_secret.get_secret_value()
-    app.include_router(sessions.news.router.build_router(gateway.intake, gateway.fleet, secret, gateway.manager.look))
     app.include_router(admin.router.build_router(_admin_parts(gateway, app.version), gateway.access))
     app.include_router(admin.servers.build_router(gateway.servers, gateway.mover, gateway.phones, gateway.access))
     app.add_api_route("/health", _health(gateway), methods=["GET"], tags=["health"], summary="Is it alive")
-    describe_errors(app)
+    describe_errors(app, {WEBHOOK_PATH: {"post": OPERATION}})
     install_docs(app)
-    app.add_middleware(StrictJson, raw_paths=[WEBHOOK_PATH])
+    app.add_middleware(StrictJson)
     app.add_middleware(BodyLimit, max_bytes=settings.server.max_body_bytes)
     app.add_middleware(
         Guard,
@@ -411,7 +408,13 @@ def create_app(gateway: Gateway) -> FastAPI:
         allowed_origins=settings.server.allowed_origins,
         refuse_forwarded=settings.auth.user_access == "open",
         bound_host=settings.server.host,
-        signed_paths=[WEBHOOK_PATH],
+    )
+    app.add_middleware(
+        WebhookDoor,
+        intake=gateway.intake,
+        fleet=gateway.fleet,
+        secret=settings.waha.webhook_secret.get_secret_value(),
+        look=gateway.manager.look,
     )
     return app
 

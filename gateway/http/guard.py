@@ -68,8 +68,6 @@ class Guard:
         bound_host: The address that the server is bound to.
         pages: Paths that another site may link to, each with all that is below it.
         other_content: Path prefix to the content types that are taken there besides JSON.
-        signed_paths: Paths whose callers sign what they send. There any `Host` and any proxy will do: neither makes a
-            signature, and machines call by whatever address they were given.
 
     Raises:
         ValueError: an entry of `allowed_hosts` or `allowed_origins` cannot be one.
@@ -85,7 +83,6 @@ class Guard:
         bound_host: str = "127.0.0.1",
         pages: Collection[str] = ("/", "/docs", "/redoc"),
         other_content: Mapping[str, Collection[str]] = MappingProxyType({}),
-        signed_paths: Collection[str] = (),
     ) -> None:
         self.app = app
         self._hosts = HostList(allowed_hosts, bound_host)
@@ -93,7 +90,6 @@ class Guard:
         self._refuse_forwarded = refuse_forwarded
         self._pages = tuple(pages)
         self._other_content = dict(other_content)
-        self._signed_paths = frozenset(signed_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -112,11 +108,10 @@ class Guard:
         return await self.app(scope, receive, send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        host = _only(headers.getlist("host")) or ""
-        is_signed = scope["path"] in self._signed_paths
-        if not is_signed and not self._hosts.allows(host):
-            raise UnknownHost(f"The Host {host[:100]!r} is not known here. Add it to server.allowed_hosts.")
-        if not is_signed and self._refuse_forwarded and any(_says_proxy(name) for name in headers):
+        host = _only(headers.getlist("host"))
+        if host is None or not self._hosts.allows(host):
+            raise UnknownHost(f"The Host {(host or '')[:100]!r} is not known here. Add it to server.allowed_hosts.")
+        if self._refuse_forwarded and any(_says_proxy(name) for name in headers):
             raise ProxyRefused
         self._check_origin(scope, headers, host)
         if scope["type"] == "http" and scope["method"] in ("POST", "PUT", "PATCH", "DELETE"):

@@ -1,5 +1,8 @@
 """The OpenAPI document tells of our error shape, where FastAPI would tell of its own."""
 
+from collections.abc import Mapping
+from copy import deepcopy
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,12 +15,18 @@ DEFAULT_NAME = "Problem"
 INVALID_NAME = "InvalidRequest"
 
 
-def describe_errors(app: FastAPI) -> None:
-    """Make `app.openapi()` list our 422 where a request can be invalid, and our error shape as every default."""
+def describe_errors(app: FastAPI, others: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> None:
+    """Make `app.openapi()` list our 422 where a request can be invalid, and our error shape as every default.
+
+    `others` are paths, with their operations, that are answered by something else than a route of `app`.
+    """
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
-        return _with_problems(plain())
+        document = plain()
+        for path, operations in others.items():
+            document["paths"].setdefault(path, deepcopy(operations))
+        return _with_problems(document)
 
     vars(app)["openapi"] = openapi  # FastAPI's documented way; as a plain assignment a type checker refuses it
 

@@ -35,6 +35,8 @@ LOGGED_OUT = "logged out by the phone; scan again"
 HAS_FAILED = "it has failed; the gateway restarts it"
 WRONG_PHONE = "another number scanned the code and was logged out; scan with the phone of this number"
 REFUSAL_PATIENCE_SECONDS = 10.0
+ACTIVITY_SECONDS = 60.0
+"""How exactly the last activity is kept: it matters to the day, and each time that it moves is a write."""
 LATE_SECONDS = 10.0
 """A status event that is older is not believed: WAHA is asked instead."""
 
@@ -272,7 +274,7 @@ def _is_later(active_at: float | None, row: AnyRow) -> bool:
     last, only its answer or a send of ours proves anything."""
     if active_at is None or row.ping_at is not None or row.ping_failures:
         return False
-    return bool(active_at > (row.last_active or 0.0) + 1.0)
+    return bool(active_at > (row.last_active or 0.0) + ACTIVITY_SECONDS)
 
 
 def _is_of_another_phone(row: AnyRow, status: WahaStatus, me: Me | None) -> bool:
