@@ -23,22 +23,25 @@ def is_open(row: AnyRow, now: float) -> bool:
     return row.pairing_until is not None and now < row.pairing_until
 
 
-def only_a_logout_helps(row: AnyRow, *, may_log_out: bool) -> bool:
-    """Whether a session that was paired shows a code only after a logout.
+def is_gone(row: AnyRow, status: str | None) -> bool:
+    """Whether the login of a paired session is gone for good: WAHA says FAILED, and only the phone can help."""
+    ended = row.requires_auth and row.state in (SessionState.FAILED, SessionState.EXPIRED)
+    return row.paired_at is not None and ended and status == WahaStatus.FAILED
 
-    That is so where its login is gone for good: it has failed, and the keeper gave up. An expired one may still say
-    that it works, so it is logged out only for somebody who has a right to it.
+
+def only_a_logout_helps(row: AnyRow, status: str | None, *, may_log_out: bool) -> bool:
+    """Whether a session whose status at WAHA is `status` shows a code only after a logout.
+
+    An expired one may still say that it works, so it is logged out only for somebody who has a right to it.
     """
-    if row.paired_at is None:
-        return False
-    gone = row.requires_auth and row.state == SessionState.FAILED
-    return gone or (may_log_out and row.state == SessionState.EXPIRED)
+    expired = row.paired_at is not None and row.state == SessionState.EXPIRED
+    return is_gone(row, status) or (may_log_out and expired)
 
 
 def need_of(row: AnyRow, status: WahaStatus | None, now: float, *, may_log_out: bool) -> Need:
     """What a session needs whose code is asked for, given WAHA's present word (None: it knows no such session)."""
     at_rest = status in (None, WahaStatus.STOPPED, WahaStatus.FAILED)
-    useless = only_a_logout_helps(row, may_log_out=may_log_out)
+    useless = only_a_logout_helps(row, status, may_log_out=may_log_out)
     if useless and status in (WahaStatus.STOPPED, WahaStatus.FAILED, WahaStatus.WORKING):
         return Need.ANEW
     if status is WahaStatus.FAILED and row.paired_at is not None and now < row.repair_at:

@@ -17,7 +17,7 @@ from sessions.lifecycle import SessionBusy, as_gateway_error
 from sessions.models import Desired, SessionState
 from sessions.pairing.bringing_up import Starter
 from sessions.pairing.flights import StillUnderWay
-from sessions.pairing.needs import is_open, only_a_logout_helps
+from sessions.pairing.needs import is_gone, is_open, only_a_logout_helps
 from sessions.pairing.qr_codes import PAIRING_SECONDS, QrBook
 from sessions.pairing.queries import lock_sender
 from sessions.servers.fleet import Fleet
@@ -66,7 +66,7 @@ class Opening:
             await self._end_old_codes(caller, number)
             claim = await self._claim(caller, number)
             try:
-                anew = only_a_logout_helps(claim.row, may_log_out=caller.may_log_out)
+                anew = only_a_logout_helps(claim.row, claim.row.waha_status, may_log_out=caller.may_log_out)
                 await self._starter.bring_up(claim.row, anew=anew, patience=PATIENCE_SECONDS)
             except (StillUnderWay, SessionBusy):
                 pass  # it goes on, or the keeper finishes it
@@ -170,8 +170,7 @@ async def _reserve(tx: AsyncConnection, sender_id: int, number: str, now: float)
 
 
 def _refuse_second(row: AnyRow, now: float, caller: Caller) -> None:
-    lost = row.requires_auth and row.state == SessionState.FAILED
-    if caller.is_anonymous and row.paired_at is not None and not lost:
+    if caller.is_anonymous and row.paired_at is not None and not is_gone(row, row.waha_status):
         raise Conflict(f"+{row.number} is paired already; to start it, send its X-Sender-Token")
     if row.desired == Desired.DELETED:
         raise Conflict(f"the session of +{row.number} is being removed; ask again in some seconds")

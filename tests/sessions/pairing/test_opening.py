@@ -148,6 +148,28 @@ async def logged_out_by_the_phone(world: PairingWorld) -> dict[str, str]:
     return owner
 
 
+async def test_a_number_whose_login_is_gone_may_be_paired_by_who_has_lost_its_token(
+    make_pairing_world: MakePairingWorld,
+) -> None:
+    world = await make_pairing_world(token_mode=True, engine="NOWEB")
+    lost = await world.pair()
+    world.waha.remove_device(world.waha.lifecycle.stored[ALICE])
+    await world.state(SessionState.FAILED)
+
+    async def only_the_phone_helps() -> bool:
+        return bool((await world.row()).requires_auth)
+
+    await world.until(only_the_phone_helps, within=3600.0, every=5.0)
+    world.waha.lifecycle.journal.clear()
+    again = own(await world.api.create())
+    await world.shows_code(again)
+    assert world.verbs() == ["logout"]
+    world.scan()
+    await world.state(SessionState.CONNECTED)
+    await world.api.call("GET", "/api/campaigns", headers=again, status=200)
+    await world.api.call("GET", "/api/campaigns", headers=lost, status=401)
+
+
 async def test_the_owners_scan_proves_nothing_for_a_stranger_who_was_faster(token_world: PairingWorld) -> None:
     world = token_world
     owner = await logged_out_by_the_phone(world)
