@@ -279,12 +279,17 @@ async def test_the_operator_removes_a_session_here_and_at_waha_and_its_campaigns
 # --- what happens to it from outside
 
 
-async def test_a_phone_that_logs_out_is_told_and_its_messages_wait(world: World) -> None:
+async def test_a_phone_that_logs_out_is_told_and_its_messages_wait(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessions.servers.fleet.YOUNG_SECONDS", 0.0)
+    world = await make_world(waha={"sweep_seconds": 0.05})
     await world.pair(ALICE)
     await world.waha.phone_logs_out(ALICE)
     await world.state(ALICE, SessionState.FAILED)
+    await world.state(ALICE, SessionState.EXPIRED)  # the keeper has restarted it, and WAHA shows a code
     session = await world.get(f"/api/sessions/{ALICE}")
-    assert (session["status"], session["reason"]) == ("FAILED", "it has failed; the gateway restarts it")
+    assert (session["requires_auth"], session["reason"]) == (True, "logged out by the phone; scan again")
     campaign = await world.send(queue_if_offline=True)
     waiting = (await world.get(f"/api/status/{campaign['campaign_id']}"))["waiting"]
     assert [wait["reason"] for wait in waiting] == ["session_not_connected"]
@@ -343,17 +348,41 @@ async def test_the_sweep_brings_the_truth_after_events_were_lost(
     await world.state(ALICE, SessionState.FAILED)
 
 
-async def test_a_session_that_its_server_has_forgotten_is_told_and_comes_back_when_it_does(
+async def test_a_session_that_its_server_has_forgotten_is_told_and_created_again(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sessions.news.watch.MISSING_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr("sessions.servers.fleet.YOUNG_SECONDS", 0.0)
     world = await make_world(waha={"sweep_seconds": 0.05})
     await world.pair(ALICE)
-    stored = world.waha.server.lifecycle.stored.pop(ALICE[1:])
+    server = world.waha.server
+    server.store.logins[ALICE[1:]] = server.lifecycle.stored.pop(ALICE[1:])
     await world.state(ALICE, SessionState.FAILED)
-    assert "does not know this session" in (await world.get(f"/api/sessions/{ALICE}"))["reason"]
-    world.waha.server.lifecycle.stored[ALICE[1:]] = stored
     await world.state(ALICE, SessionState.CONNECTED)
+    assert world.waha.sessions() == [ALICE]
+    history = (await world.get(f"/api/sessions/{ALICE}/history"))["items"]
+    told = [(line["kind"], line["reason"]) for line in reversed(history)]
+    failed = told.index(("session.failed", "its WAHA server does not know this session"))
+    assert ("keeper.recreated", "its WAHA server does not know it any more") in told[failed:]
+
+
+async def test_the_history_of_a_session_is_told_newest_first_and_in_pages(world: World) -> None:
+    await world.pair(ALICE)
+    await world.post(f"/api/sessions/{ALICE}/stop")
+    history = await world.get(f"/api/sessions/{ALICE}/history")
+    kinds = [line["kind"] for line in history["items"]]
+    assert (kinds[0], kinds[-1]) == ("session.stopped", "session.created")
+    assert history["items"][0]["reason"] == "stopped on request"
+    assert history["items"][0]["at"] >= history["items"][-1]["at"]
+    second = await world.get(f"/api/sessions/{ALICE}/history", per_page=1, page=2)
+    assert ([line["kind"] for line in second["items"]], second["total"]) == ([kinds[1]], len(kinds))
+
+
+async def test_the_history_is_shown_to_nobody_before_the_phone_has_scanned(world: World) -> None:
+    token = (await world.show_qr(ALICE))["sender_token"]
+    path = f"/api/sessions/{ALICE}/history"
+    await world.call("GET", path, headers={"X-Sender-Token": token}, status=401)
+    await world.call("GET", f"/api/sessions/{BERT}/history", status=404)
 
 
 # --- where a session lives
