@@ -52,6 +52,7 @@ MESSAGE: Example = {
     "error": None,
     "error_code": None,
     "waiting": None,
+    "note": None,
 }
 STATUS: Example = CAMPAIGN | {"waiting": [WAITING], "estimated_finish": "2026-11-21T09:03:10Z", "messages": None}
 DETAILED_STATUS: Example = STATUS | {

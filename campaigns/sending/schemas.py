@@ -193,6 +193,7 @@ class MessageOut(BaseModel):
     error: str | None
     error_code: str | None
     waiting: Waiting | None = None
+    note: str | None = Field(default=None, description="What a person should know of it, beside its status")
 
 
 class MessagePage(BaseModel):

@@ -14,6 +14,8 @@ from gateway.db import AnyRow, Database, read_now
 from gateway.errors import NotFound
 from sessions.schemas import as_time
 
+SILENCE_SECONDS = 300.0
+"""After so long without any receipt a sent message says so."""
 _RUNNING = (CampaignState.QUEUED, CampaignState.RUNNING)
 
 
@@ -199,4 +201,16 @@ def _message_out(campaign: AnyRow, row: AnyRow, waits: list[Wait], first: int | 
         "error": row.error,
         "error_code": row.error_code,
         "waiting": waiting,
+        "note": _note_of(row, now),
     }
+
+
+def _note_of(row: AnyRow, now: float) -> str | None:
+    """That WhatsApp has said nothing of a message which WAHA took some minutes ago: on some engines that means little.
+
+    A receipt that was lost on its way to us looks the same, so nothing is done about it; sending again could repeat it.
+    """
+    silent = row.state == MessageState.SENT and (row.ack or 0) < 1 and row.sent_at is not None
+    if not silent or now - row.sent_at < SILENCE_SECONDS:
+        return None
+    return f"WAHA took it {int((now - row.sent_at) // 60)} minutes ago, and WhatsApp has not said since that it has it"

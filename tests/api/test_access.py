@@ -19,12 +19,15 @@ Row = tuple[Verdict, Verdict, Verdict, Verdict, Verdict]
 ANYBODY: Row = ("yes", "yes", "yes", "yes", "yes")
 THE_SENDER: Row = ("yes", 404, "yes", "yes", 401)
 OPERATOR: Row = (401, 401, 401, "yes", 401)
+WAHA_ALONE: Row = (401, 401, 401, 401, 401)
+"""By its signature, which no caller here has."""
 
 #: What none, another sender, the sender, the operator and a wrong operator get in open mode, of Alice's data. In token
 #: mode only the first column differs: 401, but for what is anybody's. The order is that of the calls: what ends a
 #: session comes last.
 TABLE: dict[tuple[str, str], Row] = {
     ("get", "/health"): ANYBODY,
+    ("post", "/api/webhook/waha"): WAHA_ALONE,
     ("post", "/api/send"): THE_SENDER,
     ("post", "/api/send/preview"): THE_SENDER,
     ("get", "/api/status/{campaign_id}"): THE_SENDER,
@@ -88,7 +91,8 @@ def routes(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
 async def mode_world(request: pytest.FixtureRequest, make_world: MakeWorld) -> World:
     """A gateway in each mode."""
     auth = {"admin_token": ADMIN_TOKEN, "user_access": request.param}
-    return await make_world(auth=auth, dispatch={"message_delay": 3600})
+    waha = {"webhook_secret": "a secret that no caller has"}
+    return await make_world(auth=auth, dispatch={"message_delay": 3600}, waha=waha)
 
 
 async def pair_as_operator(world: World, *numbers: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from campaigns.sending.models import MESSAGE_TRANSITIONS, MessageState
 from campaigns.sending.outcomes import Claim, Result
 from campaigns.sending.receipt_writing import Key, Written, after_receipt, stronger, write_receipts
 from campaigns.sending.receipts import Receipts
+from campaigns.sending.status import StatusReader
 from gateway.waha.schemas import MessageAckEvent, MessageAnyEvent
 from sessions.queries import delete_session
 from tests.campaigns.sending.conftest import OpenBooks
@@ -408,3 +409,33 @@ async def test_receipts_of_strangers_cost_no_memory_without_bound(
         await books.settle(claim, Result.SENT, wa_id="ENGINE")
         await books.rest(2.0)
         assert (await books.message(claim.message_id)).state == "delivered"
+
+
+# --- what a person is told --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "minutes", "noted"),
+    [
+        ([], 4.9, False),
+        ([], 5.1, True),
+        ([0], 7.0, True),  # WAHA has shown it; WhatsApp has said nothing
+        ([1], 7.0, False),
+        ([3], 7.0, False),
+        ([-1], 7.0, False),  # that is told as its error
+    ],
+)
+@pytest.mark.virtual_time
+async def test_a_message_without_any_receipt_says_so_after_some_minutes(
+    open_books: OpenBooks, told: list[int], minutes: float, noted: bool
+) -> None:
+    books = await open_books()
+    (claim,) = await sent(books, 1)
+    for level in told:
+        await books.receipts({claim.wa_id: level})
+    await books.rest(minutes * 60)
+    status = StatusReader(books.db, books.campaigns, lambda _engine: 0.0)
+    shown = await status.message(await books.campaign(claim.campaign_id), claim.message_id)
+    assert (shown["note"] is not None) == noted
+    if noted:
+        assert f"{int(minutes)} minutes" in shown["note"]
