@@ -23,6 +23,13 @@ def test_dispatch_counts_what_arrived_and_what_was_stored() -> None:
     assert figures["ratio"] > 0
 
 
+def test_receipts_takes_every_event_both_ways() -> None:
+    figures = run("receipts", "--messages", "60", "--senders", "5", "--connections", "8")
+    assert (figures["webhooks refused"], figures["not read after the WebSocket"]) == (0, 0)
+    assert figures["not read after the webhooks"] == 0
+    assert figures["events by webhook"] > 0
+
+
 @pytest.mark.parametrize("shape", ["lanes", "pool"])
 def test_pacing_measures_gaps_at_wahas_door(shape: str) -> None:
     figures = run("pacing", "--senders", "5", "--message-delay", "0.1", "--seconds", "0.5", "--shape", shape)
