@@ -22,7 +22,7 @@ from tests.harness.virtual_time import VirtualDatabase
 from tests.harness.world import OPEN_CALLER, sender_number
 from tests.sessions.keeping.conftest import MINUTE, KeeperWorld, MakeKeeper
 
-pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(240)]
 
 FOR_EVER = 1e9
 
