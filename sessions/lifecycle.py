@@ -2,7 +2,8 @@
 
 Who wants to start, stop, restart, log out, delete or configure a session holds it first (`Lifecycle.hold`). That
 is a lease in the session's row, renewed before each call. It is given back at the end, but for a call of which nobody
-knows how it ended (no answer, or a lock of WAHA that ran out): WAHA may still be at it, so the lease runs out by itself.
+knows how it ended (no answer, or a lock of WAHA that ran out): WAHA may still be at it, so that lease runs out by
+itself.
 """
 
 from collections.abc import AsyncIterator, Mapping

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Select, and_, bindparam, func, insert, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.db import AnyRow, table_of
-from sessions.models import TRANSITIONS, Sender, Server, Session, SessionState
+from sessions.models import TRANSITIONS, Desired, Sender, Server, Session, SessionState
 
 sender = table_of(Sender)
 session = table_of(Session)
@@ -138,6 +138,13 @@ async def transition(tx: AsyncConnection, row: AnyRow, after: SessionState, **va
 async def change(tx: AsyncConnection, sender_id: int, **values: Any) -> None:
     """Write other columns of a session."""
     await tx.execute(update(session).where(session.c.sender_id == sender_id).values(**values))
+
+
+async def want(tx: AsyncConnection, sender_id: int, desired: Desired, **values: Any) -> bool:
+    """Store what a session is meant to be, and other columns; False for one that is being removed: that stays so."""
+    stays = session.c.desired != Desired.DELETED if desired is not Desired.DELETED else true()
+    wanted = update(session).where(session.c.sender_id == sender_id, stays)
+    return (await tx.execute(wanted.values(desired=desired, **values))).rowcount == 1
 
 
 async def count_by_state(connection: AsyncConnection) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Any
 from gateway.auth import tokens
 from gateway.auth.access import PhoneReader
 from gateway.db import AnyRow, Database, read_now
-from gateway.errors import NotFound, SessionNotConnected
+from gateway.errors import Conflict, NotFound, SessionNotConnected
 from gateway.events import EventBus
 from gateway.waha.errors import SessionNotFound, SessionNotWorking, WahaError
 from gateway.waha.ids import parse_chat_id
@@ -120,7 +120,7 @@ class SessionService:
             await held.logout()
             async with self._db.write() as tx:
                 gone = {"paired_at": None, "pairing_until": None, "requires_auth": True}
-                await queries.change(tx, row.sender_id, desired=Desired.STOPPED, **gone)
+                await queries.want(tx, row.sender_id, Desired.STOPPED, **gone)  # one that is being removed stays so
                 await tokens.revoke(tx, number)
             await held.stop()  # logging out a running session starts it again, at a QR
         await self._stopped(row, Kind.LOGGED_OUT, "logged out on request")
@@ -155,7 +155,9 @@ class SessionService:
     async def _want(self, number: str, desired: Desired, **values: Any) -> AnyRow:
         row = await self.get(number)
         async with self._db.write() as tx:
-            await queries.change(tx, row.sender_id, desired=desired, **values)
+            wanted = await queries.want(tx, row.sender_id, desired, **values)
+        if not wanted:
+            raise Conflict(f"the session of +{number} is being removed")
         return row
 
     @asynccontextmanager

@@ -6,6 +6,7 @@ import pytest
 
 from campaigns.sending.pacing import Delays
 from campaigns.sending.schemas import SendRequest
+from gateway.errors import Conflict
 from gateway.events import SessionSuspected
 from gateway.simulator.faults import parse_faults
 from gateway.simulator.stored import Status
@@ -204,6 +205,8 @@ async def test_a_removal_is_finished_also_when_its_server_was_away_for_long(make
     world.waha.sender.faults = parse_faults({"down": True})
     await world.clock.sleep(MINUTE)
     await wish(world, ALICE, desired=Desired.DELETED)
+    with pytest.raises(Conflict, match="being removed"):
+        await world.gateway.sessions.start(ALICE)
     await world.clock.sleep(HOUR)
     assert not await world.is_gone(ALICE)
     world.waha.sender.faults = parse_faults({})
