@@ -10,9 +10,9 @@ from sqlalchemy import select
 from gateway.app import Gateway, build_gateway
 from sessions.models import SessionState
 from sessions.queries import find_session, server
-from sessions.servers.fleet import Fleet, Member
+from sessions.servers.fleet import Fleet, Lease, Member
 from tests.api.conftest import MakeWorld
-from tests.api.world import ALICE, Waha, World, until
+from tests.api.world import ALICE, PATIENCE_SECONDS, Waha, World, until
 
 LEASE_SECONDS = 3.0
 
@@ -44,7 +44,7 @@ class Pair:
         """Wait until another socket listens; seconds after `since`."""
 
         async def listened_to() -> bool:
-            return sockets_of(self.world.waha) == 1
+            return await self.listener() is not None and sockets_of(self.world.waha) == 1
 
         await until(listened_to)
         return asyncio.get_running_loop().time() - since
@@ -70,21 +70,21 @@ async def pair(make_world: MakeWorld, postgres_url: str, monkeypatch: pytest.Mon
 
 async def looked_in_vain(pair: Pair) -> None:
     """Wait until the second replica has asked for the watch some times more."""
-    asked = 0
+    asked: asyncio.Queue[None] = asyncio.Queue()
     hold = Fleet.hold
 
-    async def counting(self: Fleet, member: Member, replica: str, seconds: float) -> object:
-        nonlocal asked
-        asked += self is pair.second.fleet
-        return await hold(self, member, replica, seconds)
+    async def telling(self: Fleet, member: Member, replica: str, seconds: float) -> Lease | None:
+        lease = await hold(self, member, replica, seconds)
+        if self is pair.second.fleet:
+            assert lease is None
+            asked.put_nowait(None)
+        return lease
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Fleet, "hold", counting)
-
-        async def thrice() -> bool:
-            return asked >= 3
-
-        await until(thrice)
+        patch.setattr(Fleet, "hold", telling)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            for _ in range(3):
+                await asked.get()
 
 
 async def test_of_two_replicas_one_listens(pair: Pair) -> None:
