@@ -1,4 +1,8 @@
-"""Pings and warnings of a whole gateway in front of simulated servers, over days of virtual time."""
+"""Pings and warnings of a whole gateway in front of simulated servers, over hours of virtual time.
+
+The days before are passed over: what is stored of a session is made so much older. Thirty whole days are lived
+through in `tests/acceptance/test_thirty_days.py`.
+"""
 
 import asyncio
 from itertools import pairwise
@@ -33,8 +37,9 @@ async def test_an_idle_session_is_pinged_about_its_own_number_within_two_hours_o
     make_fleet: MakeFleet,
 ) -> None:
     fleet, site = await one_site(make_fleet)
-    born = fleet.clock.now()
-    await fleet.rest(12 * DAY - 1)
+    await fleet.age(ANN, last_active=11.9)
+    born = (await fleet.row(ANN)).last_active
+    await fleet.rest(0.1 * DAY - 60)
     assert site.gate.pings == []
     await fleet.rest(2 * HOUR)
     assert [(ping.session, ping.phone, ping.status) for ping in site.gate.pings] == [(ANN, ANN, 200)]
@@ -45,18 +50,19 @@ async def test_an_idle_session_is_pinged_about_its_own_number_within_two_hours_o
     assert (await fleet.history(ANN)).count("keepalive.pinged") == 1
 
 
-async def test_an_answered_ping_counts_as_activity_so_the_next_comes_twelve_days_later(make_fleet: MakeFleet) -> None:
+async def test_an_answered_ping_counts_as_activity_and_is_enough(make_fleet: MakeFleet) -> None:
     fleet, site = await one_site(make_fleet)
-    await fleet.rest(25 * DAY)
-    first, second = ping_times(site)
-    assert 12 * DAY <= second - first <= 12 * DAY + 2 * HOUR
+    await fleet.age(ANN, last_active=13)
+    await fleet.rest(8 * HOUR)
+    assert len(ping_times(site)) == 1
+    assert (await fleet.row(ANN)).last_active == pytest.approx(ping_times(site)[0], abs=1)
 
 
 async def test_a_session_that_was_pinged_in_time_is_never_announced_as_expiring(make_fleet: MakeFleet) -> None:
     fleet, _ = await one_site(make_fleet)
-    await fleet.rest(11 * DAY)
-    await fleet.age(ANN, phone_last_seen=0)
-    await fleet.rest(13 * DAY)
+    await fleet.age(ANN, last_active=12)
+    await fleet.rest(6 * HOUR)
+    assert "keepalive.pinged" in await fleet.history(ANN)
     assert "session.expiring" not in await fleet.history(ANN)
 
 
@@ -65,7 +71,9 @@ async def test_pings_of_one_server_are_spread_and_those_of_two_servers_go_side_b
     numbers = [f"4477009001{index:02d}" for index in range(20)]
     await fleet.connect(fleet.sites[0], numbers[:10])
     await fleet.connect(fleet.sites[1], numbers[10:])
-    await fleet.rest(12 * DAY + 2 * HOUR)
+    for number in numbers:
+        await fleet.age(number, last_active=12)
+    await fleet.rest(2 * HOUR)
     for site in fleet.sites:
         times = sorted(ping.at for ping in site.gate.pings)
         assert len(times) == 10
@@ -87,9 +95,9 @@ async def test_many_sweeps_at_once_plan_one_ping(make_fleet: MakeFleet) -> None:
 
 async def test_a_ping_that_fell_into_the_absence_of_its_server_is_done_when_it_is_back(make_fleet: MakeFleet) -> None:
     fleet, site = await one_site(make_fleet)
-    await fleet.rest(11.5 * DAY)
-    await fleet.restart_server(site, down_seconds=1.5 * DAY)
-    await fleet.rest(1.5 * DAY)
+    await fleet.age(ANN, last_active=11.9)
+    await fleet.restart_server(site, down_seconds=0.3 * DAY)
+    await fleet.rest(0.3 * DAY)
     assert site.gate.pings == []
     back_at = fleet.clock.now()
     await fleet.rest(2 * HOUR)
@@ -100,7 +108,8 @@ async def test_a_ping_that_fell_into_the_absence_of_its_server_is_done_when_it_i
 
 async def test_a_planned_ping_survives_restarts_of_the_gateway(make_fleet: MakeFleet) -> None:
     fleet, site = await one_site(make_fleet, ANN, BEN, CAT)
-    await fleet.rest(12 * DAY - 10 * 60)
+    for number in (ANN, BEN, CAT):
+        await fleet.age(number, last_active=12 - 600 / DAY)
     for _ in range(3):
         await fleet.rest(50 * 60)  # never long enough for an hourly sweep
         await fleet.restart()
@@ -111,14 +120,15 @@ async def test_a_planned_ping_survives_restarts_of_the_gateway(make_fleet: MakeF
 async def test_a_stopped_session_is_not_pinged(make_fleet: MakeFleet) -> None:
     fleet, site = await one_site(make_fleet)
     await fleet.gateway.sessions.stop(ANN)
-    await fleet.rest(15 * DAY)
+    await fleet.age(ANN, last_active=15)
+    await fleet.rest(3 * HOUR)
     assert site.gate.pings == []
     assert (await fleet.row(ANN)).state == SessionState.STOPPED
 
 
 async def test_a_reconnect_is_no_activity(make_fleet: MakeFleet) -> None:
     fleet, site = await one_site(make_fleet, sweep_seconds=60.0)
-    await fleet.rest(6 * DAY)
+    await fleet.age(ANN, last_active=6)
     before = (await fleet.row(ANN)).last_active
     site.waha.disconnect(HOUR, None)
     await fleet.rest(30 * 60)
@@ -136,7 +146,8 @@ async def test_a_ping_that_fails_is_repeated_hourly_and_announced_once(make_flee
     heard: list[SessionNoted] = []
     fleet.gateway.bus.subscribe(SessionNoted, heard.append)
     site.gate.broken = {ANN}
-    await fleet.rest(12 * DAY + 6.5 * HOUR)
+    await fleet.age(ANN, last_active=12)
+    await fleet.rest(6.5 * HOUR)
     times = ping_times(site)
     assert len(times) in (6, 7)
     assert all(after - before <= HOUR + 600 for before, after in pairwise(times))
@@ -152,13 +163,14 @@ async def test_past_fourteen_days_a_session_that_does_not_answer_is_expired_and_
 ) -> None:
     fleet, site = await one_site(make_fleet)
     site.gate.broken = {ANN}
-    await fleet.rest(14 * DAY - HOUR)
+    await fleet.age(ANN, last_active=14 - 3 * HOUR / DAY)
+    await fleet.rest(2.5 * HOUR)
     assert (await fleet.row(ANN)).state == SessionState.CONNECTED
     await fleet.rest(3 * HOUR)
     row = await fleet.row(ANN)
     assert (row.state, row.waha_status, row.requires_auth) == (SessionState.EXPIRED, "WORKING", True)
     assert (await fleet.history(ANN)).count("session.expired") == 1
-    await fleet.rest(DAY)
+    await fleet.rest(6 * HOUR)
     assert (await fleet.row(ANN)).state == SessionState.EXPIRED
     site.gate.broken = set()
     await fleet.rest(2 * HOUR)
@@ -179,11 +191,11 @@ async def test_the_calendar_alone_expires_nothing(make_fleet: MakeFleet) -> None
 
 async def test_a_failed_ping_is_not_taken_for_activity_although_waha_counts_it(make_fleet: MakeFleet) -> None:
     fleet, site = await one_site(make_fleet)
+    await fleet.age(ANN, last_active=12)
     born = (await fleet.row(ANN)).last_active
-    await fleet.rest(12 * DAY)
+    await fleet.sweep()
     site.waha.lifecycle.running[ANN].touch()
     site.gate.broken = {ANN}
-    await fleet.sweep()
     await fleet.rest(HOUR)
     site.waha.lifecycle.running[ANN].touch()
     await fleet.rest(HOUR)
@@ -213,10 +225,12 @@ async def test_whatsapps_asking_for_patience_is_no_failure_and_it_is_asked_again
 
 async def test_what_waha_tells_of_an_activity_puts_the_ping_off(make_fleet: MakeFleet) -> None:
     fleet, site = await one_site(make_fleet)
-    await fleet.rest(10 * DAY)
+    await fleet.age(ANN, last_active=11.99)
     site.waha.lifecycle.running[ANN].touch()
-    await fleet.rest(11 * DAY)
+    touched_at = fleet.clock.now()
+    await fleet.rest(3 * HOUR)
     assert site.gate.pings == []
+    assert (await fleet.row(ANN)).last_active == pytest.approx(touched_at, abs=1)
 
 
 # --- warnings
@@ -225,16 +239,18 @@ async def test_what_waha_tells_of_an_activity_puts_the_ping_off(make_fleet: Make
 async def test_a_session_that_cannot_be_pinged_is_announced_once_in_a_period(make_fleet: MakeFleet) -> None:
     fleet, _ = await one_site(make_fleet)
     await fleet.gateway.sessions.stop(ANN)
-    await fleet.rest(12 * DAY - HOUR)
+    await fleet.age(ANN, last_active=12 - 2 * HOUR / DAY)
+    await fleet.rest(HOUR)
     assert "session.expiring" not in await fleet.history(ANN)
-    await fleet.rest(10 * DAY)
+    await fleet.rest(6 * HOUR)
     assert (await fleet.history(ANN)).count("session.expiring") == 1
 
 
 async def test_a_phone_that_is_not_seen_for_twelve_days_is_told_once(make_fleet: MakeFleet) -> None:
     fleet, _ = await one_site(make_fleet)
-    await fleet.rest(12 * DAY - HOUR)
+    await fleet.age(ANN, phone_last_seen=12 - 2 * HOUR / DAY)
+    await fleet.rest(HOUR)
     assert "session.phone_unseen" not in await fleet.history(ANN)
-    await fleet.rest(10 * DAY)
+    await fleet.rest(6 * HOUR)
     assert (await fleet.history(ANN)).count("session.phone_unseen") == 1
     assert "session.expiring" not in await fleet.history(ANN)
