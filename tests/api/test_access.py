@@ -22,6 +22,16 @@ OPERATOR: Row = (401, 401, 401, "yes", 401)
 WAHA_ALONE: Row = (401, 401, 401, 401, 401)
 """By its signature, which no caller here has."""
 
+SERVER_PREFIXES = ("/api/admin/servers", "/api/admin/workers")
+
+
+def server_routes(prefix: str) -> list[tuple[str, str]]:
+    """The routes about WAHA servers under one of their two names."""
+    verbs = [("post", "/{name}/drain"), ("post", "/{name}/undrain"), ("delete", "/{name}")]
+    routes = [("get", ""), ("post", ""), ("get", "/{name}"), ("patch", "/{name}"), *verbs]
+    return [(method, prefix + path) for method, path in routes]
+
+
 #: What none, another sender, the sender, the operator and a wrong operator get in open mode, of Alice's data. In token
 #: mode only the first column differs: 401, but for what is anybody's. The order is that of the calls: what ends a
 #: session comes last.
@@ -45,6 +55,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("post", "/api/admin/delays"): OPERATOR,
     ("get", "/api/admin/user-delays"): OPERATOR,
     ("post", "/api/admin/user-delays"): OPERATOR,
+    **{route: OPERATOR for prefix in SERVER_PREFIXES for route in server_routes(prefix)},
+    ("post", "/api/admin/sessions/{phone_number}/move"): OPERATOR,
     ("post", "/api/sessions"): THE_SENDER,
     ("get", "/api/sessions"): THE_SENDER,
     ("get", "/api/sessions/{phone_number}"): THE_SENDER,
@@ -63,6 +75,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("delete", "/api/sessions/{sender_number}"): OPERATOR,
 }
 
+ANOTHER_SERVER = {"name": "waha9", "url": "http://127.0.0.1:9", "check": False}
 SEND = {"sender_number": ALICE, "template": "Hello", "recipients": recipients(2)}
 BODIES: dict[tuple[str, str], Any] = {
     ("post", "/api/send"): SEND,
@@ -76,6 +89,9 @@ BODIES: dict[tuple[str, str], Any] = {
     },
     ("post", "/api/admin/delays"): {"MESSAGE_DELAY": 3600, "SENDER_SWITCH_DELAY": 0},
     ("post", "/api/admin/user-delays"): {"sender_number": ALICE, "MESSAGE_DELAY": 3600},
+    **{("post", prefix): ANOTHER_SERVER for prefix in SERVER_PREFIXES},
+    **{("patch", f"{prefix}/{{name}}"): {"capacity": 100} for prefix in SERVER_PREFIXES},
+    ("post", "/api/admin/sessions/{phone_number}/move"): {"server": "waha1"},
 }
 NAMING_ALICE = {"/api/campaigns", "/api/sessions", "/api/admin/user-delays"}
 
@@ -117,6 +133,7 @@ async def test_every_route_lets_in_whom_the_table_says(mode_world: World) -> Non
         "message_id": details.json()["messages"]["items"][0]["id"],
         "phone_number": ALICE,
         "sender_number": ALICE,
+        "name": "waha1",
     }
     operator = {"X-Admin-Token": ADMIN_TOKEN}
     callers = [{}, {"X-Sender-Token": tokens[BERT]}, own, operator, operator | {"X-Admin-Token": "wrong" * 8}]
