@@ -81,7 +81,7 @@ async def test_twenty_strangers_after_a_pairing_ran_out_are_one_new_pairing(
 ) -> None:
     world = await make_pairing_world(replicas=2, token_mode=True)
     await world.api.create()
-    await world.state(SessionState.FAILED, within=200.0)
+    await world.run_out()
     replicas = [world.replicas[index % 2] for index in range(STRANGERS)]
     answers = await asyncio.gather(*(one.client.post("/api/sessions", json=CREATE) for one in replicas))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * (STRANGERS - 1)
@@ -197,7 +197,7 @@ async def test_the_operator_is_told_when_a_scan_would_be_a_strangers(token_world
 
 async def test_a_pairing_that_could_not_be_started_is_not_left_open(world: PairingWorld) -> None:
     await world.api.create()
-    await world.state(SessionState.FAILED, within=200.0)
+    await world.run_out()
     world.waha.sender.faults = parse_faults({"down": True})
     assert (await world.api.create(status=503))["error_code"] == "SERVICE_UNAVAILABLE"
     world.waha.sender.faults = parse_faults({})

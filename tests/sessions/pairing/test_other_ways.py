@@ -42,7 +42,7 @@ async def test_a_code_that_is_typed_on_the_phone_connects_it(world: PairingWorld
 
 async def test_a_code_starts_what_has_to_be_started(world: PairingWorld) -> None:
     await world.api.create()
-    await world.state(SessionState.FAILED, within=200.0)
+    await world.run_out()
     answer = await world.api.call("POST", f"{PATH}/code", status=200)
     assert len(answer["code"]) == 9
 

@@ -104,7 +104,7 @@ async def test_a_pairing_that_runs_out_is_told_and_not_begun_anew_until_somebody
     reader = Reader(world.api.gateway.streams)
     await world.state(SessionState.FAILED, within=200.0)
     world.waha.lifecycle.journal.clear()
-    await world.clock.sleep(300.0)
+    await world.clock.sleep(30.0)
     assert world.verbs() == []
     assert reader.statuses[-1] == "FAILED"
     assert reader.heard[-1].body.reason == "the QR codes ran out; ask for a new one"
@@ -117,7 +117,7 @@ async def test_a_pairing_that_runs_out_is_told_and_not_begun_anew_until_somebody
 
 async def test_opening_a_stream_asks_for_the_code_as_the_qr_route_does(world: PairingWorld) -> None:
     await world.api.create()
-    await world.state(SessionState.FAILED, within=200.0)
+    await world.run_out()
     reader = Reader(world.api.gateway.streams)
     await world.clock.sleep(5.0)
     assert reader.codes == [draw_png(world.session.qr or "")]

@@ -152,6 +152,7 @@ class PairingWorld:
         stack.push_async_callback(parts.stop)
         stack.push_async_callback(replica.client.aclose)
         await parts.start()
+        await parts.dispatcher.stop()  # nothing is sent here, and it looks at its lanes each second
         self.replicas.append(replica)
         return replica
 
@@ -187,6 +188,11 @@ class PairingWorld:
     def scan(self, phone: str = ALICE) -> None:
         """A phone scans the code that is shown."""
         assert self.session.scan(phone), f"no code is shown: {self.session.status}"
+
+    async def run_out(self) -> None:
+        """The open pairing runs out now, and the gateway hears of it."""
+        await self.session.force(Status.FAILED)
+        await self.state(SessionState.FAILED)
 
     async def pair(self, headers: dict[str, str] | None = None) -> dict[str, str]:
         """Connect Alice's number; gives the header with her token."""
