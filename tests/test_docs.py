@@ -315,7 +315,15 @@ def test_a_folder_of_the_readme_exists(folder: str) -> None:
 
 # --- the API in ten lines ---------------------------------------------------------------------------------------------
 
-CURL = [shlex.split(line) for line in re.findall(r"^curl (.*?)(?: \| tee \S+)?$", README, re.MULTILINE)]
+
+
+def curls(text: str) -> list[list[str]]:
+    """The words of each curl line."""
+    return [shlex.split(line) for line in re.findall(r"^curl (.*?)(?: \| tee \S+)?$", text, re.MULTILINE)]
+
+
+CURL = curls(README)
+TEN = curls(README.split("\n## The API in ten lines")[1].split("\n## ")[0])
 
 
 def curl(words: list[str], **values: str) -> httpx.Request:
@@ -367,7 +375,7 @@ def token(gateway: Gateway) -> str:
 
 
 def test_there_are_ten_lines() -> None:
-    assert len(CURL) == 10
+    assert len(TEN) == 10
 
 
 @pytest.mark.parametrize("words", CURL, ids=" ".join)
@@ -380,7 +388,7 @@ def test_a_route_of_the_readme_exists(words: list[str], gateway: Gateway) -> Non
 
 async def test_the_ten_lines_work_one_after_the_other(client: httpx.AsyncClient, token: str) -> None:
     campaign_id, answers = "", []
-    for words in CURL:
+    for words in TEN:
         answer = await client.send(curl(words, token=token, id=campaign_id))
         while (
             answer.is_success and answer.json().get("status") in ("STARTING", "WAITING_FOR_SCAN") and "qr" in words[1]
