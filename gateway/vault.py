@@ -37,7 +37,7 @@ class Vault:
     """Encrypts and decrypts with the key file of one data folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._fernet = Fernet(_read_or_create(folder / "secret.key", lambda: Fernet.generate_key().decode()))
+        self._fernet = Fernet(_read_or_create(key_file(folder), lambda: Fernet.generate_key().decode()))
 
     def encrypt(self, secret: str) -> str:
         """`secret` as it may stand in a table; empty stays empty."""
@@ -55,6 +55,11 @@ class Vault:
             return self._fernet.decrypt(stored.encode()).decode()
         except InvalidToken:
             raise VaultError("a stored key cannot be decrypted: secret.key is not the one it was stored with") from None
+
+
+def key_file(folder: Path) -> Path:
+    """Where the key is kept that encrypts stored secrets."""
+    return folder / "secret.key"
 
 
 def admin_token_file(folder: Path) -> Path:

@@ -11,15 +11,19 @@ from typing import Literal
 from gateway import schema
 from gateway.cli.api import Api
 from gateway.cli.failures import CommandFailed, database_failures
+from gateway.cli.known_servers import KnownServer, known_servers
 from gateway.cli.options import base_url
 from gateway.db import Database, DatabaseError
-from gateway.settings import Settings, WahaServerSettings
+from gateway.settings import Settings
 from gateway.vault import admin_token_file
 from gateway.waha.client import WahaClient
 from gateway.waha.errors import WahaConnectionLost, WahaError, WahaTimeout, WahaUnauthorized, WahaUnreachable
+from gateway.waha.schemas import ServerVersion
 
 State = Literal["works", "note", "broken"]
 _IDS_IGNORED = frozenset({"WEBJS", "WPP"})
+FORGETFUL = (2026, 6, 1)
+"""The first version of WAHA that keeps sessions and their configuration over a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,11 @@ async def look_at_all(settings: Settings) -> list[Finding]:
         _look_at_log(settings.logging.file),
         _look_at_admin_token(settings),
     ]
-    others = await asyncio.gather(
-        look_at_database(settings.database.url),
-        _look_at_gateway(settings),
-        *(look_at_server(server) for server in settings.waha.servers),
-    )
-    return [*here, *others, *_nothing_to_look_at(settings.waha.servers)]
+    database = await look_at_database(settings.database.url)
+    servers, removed = await known_servers(settings)
+    others = await asyncio.gather(_look_at_gateway(settings), *(look_at_server(server) for server in servers))
+    gone = [_removed(name) for name in removed]
+    return [*here, database, *others, *gone, *_nothing_to_look_at(servers)]
 
 
 def _look_at_folder(part: str, folder: Path, key: str) -> Finding:
@@ -107,37 +110,64 @@ async def _look_at_gateway(settings: Settings) -> Finding:
     return Finding("gateway", "works", f"runs at {url}, {health.get('status', 'and says nothing of its health')}")
 
 
-async def look_at_server(server: WahaServerSettings) -> Finding:
-    """Whether a WAHA server is reached, takes our key, and what runs there."""
+async def look_at_server(server: KnownServer) -> Finding:
+    """Whether a WAHA server is reached, takes our key, what runs there, and what is worth to be known of it."""
     part = f"WAHA {server.name}"
+    where = f"PATCH /api/admin/servers/{server.name}" if server.stored else "[[waha.servers]]"
+    if server.api_key is None:
+        advice = f"bring back the secret.key it was stored with, or store its key anew: {where}"
+        return Finding(part, "broken", f"{server.url}: its stored key cannot be read", advice)
     try:
-        async with WahaClient(server.url, server.api_key.get_secret_value()) as client:
+        async with WahaClient(server.url, server.api_key) as client:
             await client.ping()
             version = await client.server_version()
             sessions = await client.list_sessions()
     except WahaError as error:
-        return Finding(part, "broken", f"{server.url}: {error}", _advice(error))
+        return Finding(part, "broken", f"{server.url}: {error}", _advice(error, where))
     except ValueError as error:
-        return Finding(part, "broken", f"{server.url}: {error}", "correct its url in [[waha.servers]]")
+        return Finding(part, "broken", f"{server.url}: {error}", f"correct its url: {where}")
     states = Counter(session.status.value for session in sessions)
     told = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "no sessions"
-    text = f"{server.url}, {version.engine} {version.version}: {told}"
-    if version.engine in _IDS_IGNORED:
-        return Finding(
-            part, "note", text, "this engine gives messages ids of its own: an uncertain send waits for a person"
-        )
-    return Finding(part, "works", text)
+    room = f"; {server.placed} of {server.capacity} places taken" if server.stored else ""
+    text = f"{server.url}, {version.engine} {version.version}: {told}{room}"
+    notes = _notes(server, version, [session.name for session in sessions])
+    return Finding(part, "note" if notes else "works", text, "\n".join(notes))
 
 
-def _advice(error: WahaError) -> str:
+def _notes(server: KnownServer, version: ServerVersion, names: Sequence[str]) -> list[str]:
+    """What is no fault of a server that answers, but should be known."""
+    foreign = [name for name in names if name not in server.ours] if server.stored else []
+    found = {
+        "this engine gives messages ids of its own: an uncertain send waits for a person": version.engine
+        in _IDS_IGNORED,
+        "before 2026.6.1 WAHA forgets sessions when it restarts: update it": _is_before(version.version, FORGETFUL),
+        f"it gets no new sessions: POST /api/admin/servers/{server.name}/undrain changes that": server.draining,
+        "it is full: add another server, or give it more capacity": server.placed >= server.capacity,
+        f"sessions on it that are not ours, and are left alone: {len(foreign)}": bool(foreign),
+    }
+    return [note for note, holds in found.items() if holds]
+
+
+def _is_before(version: str, wanted: tuple[int, ...]) -> bool:
+    """Whether a version such as 2026.7.1 is older; one that is written in another way is not."""
+    parts = version.split(".")
+    return all(part.isdigit() for part in parts) and tuple(int(part) for part in parts) < wanted
+
+
+def _advice(error: WahaError, where: str) -> str:
     if isinstance(error, WahaUnauthorized):
-        return "set its api_key in [[waha.servers]] to the server's WAHA_API_KEY"
+        return f"set its api_key to the server's WAHA_API_KEY: {where}"
     if isinstance(error, WahaUnreachable | WahaTimeout | WahaConnectionLost):
-        return "start the server, or correct its url in [[waha.servers]]"
+        return f"start the server, or correct its url: {where}"
     return "is this the address of a WAHA? look at its log"
 
 
-def _nothing_to_look_at(servers: Sequence[WahaServerSettings]) -> list[Finding]:
+def _removed(name: str) -> Finding:
+    text = "is in the settings, but the operator has removed it"
+    return Finding(f"WAHA {name}", "note", text, "it comes back when its entry in [[waha.servers]] is changed")
+
+
+def _nothing_to_look_at(servers: Sequence[KnownServer]) -> list[Finding]:
     if servers:
         return []
     advice = "add one to config.toml under [[waha.servers]]; to try without a phone: gateway simulate"

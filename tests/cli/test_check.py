@@ -6,16 +6,22 @@ import socket
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.cli.findings import look_at_database, look_at_server
+from gateway.cli.findings import look_at_all, look_at_database, look_at_server
+from gateway.cli.known_servers import KnownServer
+from gateway.db import Database
 from gateway.demo.plan import QUICK
 from gateway.demo.stage import Stage, open_stage
-from gateway.settings import WahaServerSettings
+from gateway.schema import newest_revision
+from gateway.settings import Settings, WahaServerSettings
 from gateway.simulator.app import create_app
 from gateway.simulator.config import EngineName, SimulatorConfig
 from gateway.simulator.serve import build_server, listen
+from gateway.waha.client import WahaClient
+from sessions.servers import queries
 from tests.cli.conftest import Ended, Run
 
 
@@ -43,7 +49,7 @@ async def test_all_is_well_where_gateway_database_and_servers_answer(run: Run, f
 
     assert ended.status == 0, ended
     assert "✗" not in ended.out
-    assert "stage/gateway.db, version 0001" in told(ended)
+    assert f"stage/gateway.db, version {newest_revision()}" in told(ended)
     assert f"runs at {stage.gateway_url}, healthy" in told(ended)
     assert "GOWS 2026.7.1: no sessions" in told(ended)
     assert ended.out.endswith("All works\n")
@@ -88,8 +94,8 @@ def test_wrong_settings_are_one_line_and_status_2(run: Run, folder: Path) -> Non
 
 async def test_a_wrong_key_is_told_from_a_server_that_is_away() -> None:
     async with simulated("GOWS", api_key="right") as url:
-        right = await look_at_server(WahaServerSettings.model_validate({"name": "a", "url": url, "api_key": "right"}))
-        wrong = await look_at_server(WahaServerSettings.model_validate({"name": "a", "url": url, "api_key": "wrong"}))
+        right = await look_at_server(known(url, "right"))
+        wrong = await look_at_server(known(url, "wrong"))
 
     assert right.state == "works"
     assert wrong.state == "broken"
@@ -99,14 +105,14 @@ async def test_a_wrong_key_is_told_from_a_server_that_is_away() -> None:
 
 async def test_an_engine_that_ignores_our_ids_is_worth_a_note() -> None:
     async with simulated("WEBJS") as url:
-        finding = await look_at_server(WahaServerSettings(name="a", url=url))
+        finding = await look_at_server(known(url))
 
     assert finding.state == "note"
     assert "waits for a person" in finding.advice
 
 
 async def test_an_address_where_something_else_answers_is_broken(stage: Stage) -> None:
-    finding = await look_at_server(WahaServerSettings(name="a", url=stage.gateway_url))
+    finding = await look_at_server(known(stage.gateway_url))
 
     assert finding.state == "broken"
     assert "is this the address of a WAHA?" in finding.advice
@@ -137,11 +143,64 @@ async def test_a_database_of_an_unknown_version_is_told_with_what_to_do(empty_da
         assert (finding.state, finding.advice) == ("broken", "run: gateway migrate")
 
 
+def known(url: str, api_key: str | None = "", **more: Any) -> KnownServer:
+    """A server at this address."""
+    return KnownServer(name="a", url=url, api_key=api_key, capacity=10, **more)
+
+
+async def test_a_server_that_runs_over_is_told_with_what_to_do() -> None:
+    async with simulated("GOWS", version="2026.5.1") as url, WahaClient(url, "") as client:
+        await client.create_session("somebody-elses", {}, start=False)
+        finding = await look_at_server(known(url, stored=True, draining=True, placed=10))
+
+    assert finding.state == "note"
+    assert "10 of 10 places taken" in finding.text
+    assert "update it" in finding.advice
+    assert "POST /api/admin/servers/a/undrain" in finding.advice
+    assert "it is full" in finding.advice
+    assert "not ours, and are left alone: 1" in finding.advice
+
+
+async def test_a_session_of_ours_is_not_foreign() -> None:
+    async with simulated("GOWS") as url, WahaClient(url, "") as client:
+        await client.create_session("447700900001", {}, start=False)
+        finding = await look_at_server(known(url, stored=True, placed=1, ours={"447700900001"}))
+
+    assert finding.state == "works"
+
+
+async def test_a_stored_key_that_cannot_be_read_is_told() -> None:
+    finding = await look_at_server(known("http://127.0.0.1:9", None, stored=True))
+
+    assert finding.state == "broken"
+    assert "secret.key" in finding.advice
+
+
+async def test_servers_of_the_database_count_and_removed_ones_of_the_settings_are_told(
+    folder: Path, stage: Stage
+) -> None:
+    entry = WahaServerSettings(name="new", url=stage.simulator_url)
+    database = {"url": "sqlite:///stage/gateway.db", "data_folder": "stage"}
+    settings = Settings.model_validate({"database": database, "waha": {"servers": [entry.model_dump()]}})
+    db = Database(settings.database.url)
+    async with db.write() as tx:
+        [stored] = await queries.all_servers(tx)
+        await queries.keep_seed(tx, "gone", "")
+    await db.close()
+    gone = entry.model_copy(update={"name": "gone"})
+    waha = settings.waha.model_copy(update={"servers": [entry, gone]})
+    findings = {finding.part: finding for finding in await look_at_all(settings.model_copy(update={"waha": waha}))}
+
+    assert "places taken" in findings[f"WAHA {stored.name}"].text
+    assert findings["WAHA new"].state == "works"
+    assert "has removed it" in findings["WAHA gone"].text
+
+
 @contextlib.asynccontextmanager
-async def simulated(engine: EngineName, *, api_key: str = "") -> AsyncIterator[str]:
+async def simulated(engine: EngineName, *, api_key: str = "", version: str = "2026.7.1") -> AsyncIterator[str]:
     """A WAHA of this engine; gives its address."""
     listener = listen("127.0.0.1", 0)
-    server = build_server(create_app(SimulatorConfig(engine=engine, api_key=api_key)))
+    server = build_server(create_app(SimulatorConfig(engine=engine, api_key=api_key, version=version)))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
