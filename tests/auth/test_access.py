@@ -1,6 +1,7 @@
 """Who is calling, what they may see, and the tokens that prove it."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from starlette.requests import Request
@@ -188,7 +189,9 @@ async def test_to_open_a_pairing_nobody_needs_a_credential_but_it_is_limited_by_
 async def test_before_the_scan_a_token_shows_its_session_and_nothing_else(db: Database) -> None:
     access = make_access(db, open_mode=False)
     token = await issue(db)
-    assert await access.pairing(None, token) == SENDER
+    caller = await access.pairing(None, token)
+    assert caller == replace(SENDER, is_pending=True)
+    assert not caller.may_log_out
     with pytest.raises(Unauthorized):
         await access.caller(None, token)
     with pytest.raises(Unauthorized):
