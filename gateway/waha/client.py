@@ -42,6 +42,8 @@ LIFECYCLE_SECONDS = 40.0  # WAHA's session lock gives up after 30 s, its waits f
 KEEPALIVE_SECONDS = 3.0  # Node closes idle connections after 5 s; ours must go first
 
 _TEXT_ROUTE = "/api/sendText"
+_LIST_ROUTE = "/api/sessions?all=true"
+_STATUS_ROUTE = "/api/server/status"
 _MEDIA_ROUTES = {
     MediaKind.IMAGE: "/api/sendImage",
     MediaKind.VIDEO: "/api/sendVideo",
@@ -88,7 +90,7 @@ class WahaClient:
         self._json_headers = httpx.Headers({**headers, "Content-Type": "application/json"})
         self._listed: tuple[str, bytes] | None = None
         self._sessions: list[SessionInfo] = []
-        routes = (_TEXT_ROUTE, *_MEDIA_ROUTES.values())
+        routes = (_TEXT_ROUTE, *_MEDIA_ROUTES.values(), _LIST_ROUTE, _STATUS_ROUTE)
         self._send_urls = {route: httpx.URL(self.base_url + route) for route in routes}
 
     def __repr__(self) -> str:
@@ -116,13 +118,13 @@ class WahaClient:
 
     async def server_status(self) -> ServerStatus:
         """Return when the server started: a jump tells a restart."""
-        return answers.read_status(await self._call("GET", "/api/server/status", timeout=self._probe_timeout))
+        return answers.read_status(await self._call("GET", _STATUS_ROUTE, timeout=self._probe_timeout))
 
     # Sessions
 
     async def list_sessions(self, *, all: bool = True) -> list[SessionInfo]:
         """Return the sessions; without `all` stopped ones are left out."""
-        path = "/api/sessions?all=true" if all else "/api/sessions"
+        path = _LIST_ROUTE if all else "/api/sessions"
         response = await self._fetch("GET", path, timeout=self._lifecycle_timeout)
         if (path, response.content) != self._listed:  # mostly nothing has changed, and reading costs more than asking
             self._sessions = answers.read_sessions(_decode(response))

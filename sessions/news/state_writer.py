@@ -278,6 +278,8 @@ def _is_later(active_at: float | None, row: AnyRow) -> bool:
 
 
 def _is_of_another_phone(row: AnyRow, status: WahaStatus, me: Me | None) -> bool:
+    if me is not None and me.id == f"{row.number}@c.us":
+        return False  # as nearly always
     phone = _phone_of(me) if status is WahaStatus.WORKING else None
     return phone is not None and not same_number(row.number, phone)
 

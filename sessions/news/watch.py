@@ -151,7 +151,7 @@ class ServerWatch:
             return min(lease.ask_at - lease.now, longest)
         try:
             async with parts.fleet.holding(member, parts.replica, self.lease_seconds):
-                await self._ask(lease.now)
+                await self._ask(lease.now, lease.now - parts.clock.monotonic())
         except WahaError as error:
             return min(await parts.fleet.note_failure(member, error), longest)
         return parts.sweep_seconds
@@ -161,9 +161,9 @@ class ServerWatch:
         self._holds = False
         await self._close_stream()
 
-    async def _ask(self, now: float) -> None:
+    async def _ask(self, now: float, ahead: float) -> None:
         if not self.member.up or now >= self._health_at:
-            await self._parts.fleet.check_health(self.member)
+            await self._parts.fleet.check_health(self.member, ahead)
             self._health_at = now + max(HEALTH_SECONDS, self._parts.sweep_seconds)
         await self.sweep(now)
 

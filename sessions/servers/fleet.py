@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 YOUNG_SECONDS = 120.0
 """How long after its start a server may still be bringing its sessions back."""
+NEGLIGIBLE_SECONDS = 1.0
+"""Clocks jitter: a start time that moves by less is not written anew."""
 RETIRED_SECONDS = 5.0
 """How much longer than the longest call the client of a server that was changed or removed stays open."""
 
@@ -248,8 +250,10 @@ class Fleet:
         """It has just answered, at `at` by the database's clock; written with the next renewal."""
         member.answered_at = at
 
-    async def check_health(self, member: Member) -> None:
+    async def check_health(self, member: Member, ahead: float) -> None:
         """Ask a server how it is; what it says is stored, and a changed start time is a restart.
+
+        `ahead` is how far the database's time is ahead of our own seconds.
 
         Raises:
             WahaError: it does not answer, or it does not take our key.
@@ -259,14 +263,12 @@ class Fleet:
         asked_at = self._clock.monotonic()
         status = await member.client.server_status()
         answered_at = self._clock.monotonic()
-        async with self._db.read() as connection:
-            now = await read_now(connection)
-        began = now - self._clock.monotonic() - status.uptime / 1000
+        began = ahead - status.uptime / 1000
         started_at, restarted = start_time(member.started_at, began + asked_at, began + answered_at)
-        if member.up and member.engine and started_at == member.started_at:
+        if member.up and member.engine and member.started_at and abs(started_at - member.started_at) < NEGLIGIBLE_SECONDS:
             return  # all is as it is stored; that it has answered is written with the next renewal
         version = await member.client.server_version()
-        well = {"up": True, "failures": 0, "ask_at": 0.0, "last_error": "", "last_seen_at": now}
+        well = {"up": True, "failures": 0, "ask_at": 0.0, "last_error": "", "last_seen_at": ahead + answered_at}
         told = {"version": version.version[:32], "engine": version.engine[:16], "started_at": started_at}
         async with self._db.write() as tx:
             await queries.change(tx, member.id, **well, **told)
