@@ -15,8 +15,8 @@ from gateway.cli.known_servers import KnownServer
 from gateway.db import Database
 from gateway.demo.plan import QUICK
 from gateway.demo.stage import Stage, open_stage
-from gateway.schema import newest_revision
-from gateway.settings import Settings, WahaServerSettings
+from gateway.schema import migrate, newest_revision
+from gateway.settings import Settings
 from gateway.simulator.app import create_app
 from gateway.simulator.config import EngineName, SimulatorConfig
 from gateway.simulator.serve import build_server, listen
@@ -176,24 +176,23 @@ async def test_a_stored_key_that_cannot_be_read_is_told() -> None:
     assert "secret.key" in finding.advice
 
 
-async def test_servers_of_the_database_count_and_removed_ones_of_the_settings_are_told(
-    folder: Path, stage: Stage
-) -> None:
-    entry = WahaServerSettings(name="new", url=stage.simulator_url)
-    database = {"url": "sqlite:///stage/gateway.db", "data_folder": "stage"}
-    settings = Settings.model_validate({"database": database, "waha": {"servers": [entry.model_dump()]}})
-    db = Database(settings.database.url)
-    async with db.write() as tx:
-        [stored] = await queries.all_servers(tx)
-        await queries.keep_seed(tx, "gone", "")
-    await db.close()
-    gone = entry.model_copy(update={"name": "gone"})
-    waha = settings.waha.model_copy(update={"servers": [entry, gone]})
-    findings = {finding.part: finding for finding in await look_at_all(settings.model_copy(update={"waha": waha}))}
+async def test_servers_of_the_database_count_and_removed_ones_of_the_settings_are_told(folder: Path) -> None:
+    async with simulated("GOWS") as url:
+        entries = [{"name": "new", "url": url}, {"name": "gone", "url": url}]
+        database = {"url": "sqlite:///own.db", "data_folder": "."}
+        settings = Settings.model_validate({"database": database, "waha": {"servers": entries}})
+        db = Database(settings.database.url)
+        await migrate(db)
+        async with db.write() as tx:
+            await queries.add(tx, {"id": "1", "name": "stored", "url": url, "capacity": 7, "created_at": 0.0})
+            await queries.keep_seed(tx, "gone", "")
+        await db.close()
+        findings = {finding.part: finding for finding in await look_at_all(settings)}
 
-    assert "places taken" in findings[f"WAHA {stored.name}"].text
+    assert "0 of 7 places taken" in findings["WAHA stored"].text
     assert findings["WAHA new"].state == "works"
     assert "has removed it" in findings["WAHA gone"].text
+    assert not (folder / "secret.key").exists()
 
 
 @contextlib.asynccontextmanager

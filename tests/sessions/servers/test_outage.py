@@ -5,8 +5,8 @@ import pytest
 from tests.sessions.servers.conftest import MakeFleet
 from tests.sessions.servers.fleet_world import number_of
 
-pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(120)]
-SETTINGS = {"dispatch": {"message_delay": 30}, "waha": {"sweep_seconds": 10}}
+pytestmark = [pytest.mark.virtual_time, pytest.mark.slow, pytest.mark.timeout(300)]
+SETTINGS = {"dispatch": {"message_delay": 15}, "waha": {"sweep_seconds": 10}}
 
 
 @pytest.mark.parametrize("failover", [True, False])
@@ -17,8 +17,8 @@ async def test_while_a_server_is_down_nothing_fails_and_nothing_is_counted(
     senders = [number_of(1), number_of(2)]
     assert sorted(await world.pair(*senders)) == ["waha1", "waha2"]
     dead, alive = world.wahas
-    campaign_id = await world.submit(senders, 50, failover=failover)
-    await world.until(lambda: dead.sent >= 5, within=600, every=1)
+    campaign_id = await world.submit(senders, 54, failover=failover)
+    await world.until(lambda: dead.sent >= 3, within=600, every=1)
     dead.way.refuses = True
     await world.until_up(dead.name, up=False)
     before, began = dead.sent, alive.sent
@@ -28,10 +28,10 @@ async def test_while_a_server_is_down_nothing_fails_and_nothing_is_counted(
     assert status["failed"] == 0
     await world.pass_time(300)
     assert dead.sent == before
-    assert alive.sent - began >= (18 if failover else 1)  # without failover half of them are the dead one's
+    assert alive.sent - began >= (35 if failover else 20)  # without failover half of them are the dead one's
     dead.way.refuses = False
     await world.until(lambda: dead.sent > before, within=100, every=1)
     row = await world.finish(campaign_id)
     assert (row.state, row.n_failed, row.n_skipped, row.n_unconfirmed) == ("completed", 0, 0, 0)
     assert {message.attempts for message in await world.messages(campaign_id)} == {1}
-    assert dead.sent + alive.sent == 50
+    assert dead.sent + alive.sent == 54
