@@ -264,8 +264,9 @@ class Fleet:
         status = await member.client.server_status()
         answered_at = self._clock.monotonic()
         began = ahead - status.uptime / 1000
-        started_at, restarted = start_time(member.started_at, began + asked_at, began + answered_at)
-        if member.up and member.engine and member.started_at and abs(started_at - member.started_at) < NEGLIGIBLE_SECONDS:
+        known = member.started_at
+        started_at, restarted = start_time(known, began + asked_at, began + answered_at)
+        if member.up and member.engine and known is not None and abs(started_at - known) < NEGLIGIBLE_SECONDS:
             return  # all is as it is stored; that it has answered is written with the next renewal
         version = await member.client.server_version()
         well = {"up": True, "failures": 0, "ask_at": 0.0, "last_error": "", "last_seen_at": ahead + answered_at}
