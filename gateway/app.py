@@ -324,7 +324,7 @@ def _keepalive(settings: Settings, db: Database, bus: EventBus, clock: Clock, fl
 
     return Keepalive(
         periods=periods,
-        sweep=KeepaliveSweep(db, bus, periods),
+        sweep=KeepaliveSweep(db, bus, periods, lead_seconds=settings.waha.sweep_seconds),
         pinger=Pinger(db, bus, clock, fleet, periods, ahead_seconds=settings.waha.sweep_seconds),
         sends=SendEvidence(db, clock, _sends_of(db)),
         phones=PhoneEvidence(db, clock),

@@ -72,9 +72,13 @@ def wants_ping(row: AnyRow, periods: Periods, now: float) -> bool:
     return bool(row.ping_failures) or now - at >= periods.keepalive
 
 
-def slots(now: float, count: int) -> list[float]:
-    """When each of `count` pings of one server is due: evenly spread over the coming hour."""
-    return [now + SPREAD_SECONDS * index / count for index in range(count)]
+def slots(now: float, count: int, lead: float) -> list[float]:
+    """When each of `count` pings of one server is due: evenly spread over the coming hour, after the first `lead` of it.
+
+    `lead` is how long it may take until whoever does them hears of them.
+    """
+    lead = min(lead, SPREAD_SECONDS / 2)
+    return [now + lead + (SPREAD_SECONDS - lead) * index / count for index in range(count)]
 
 
 def has_run_out(row: AnyRow, periods: Periods, now: float) -> bool:

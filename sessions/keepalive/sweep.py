@@ -20,19 +20,23 @@ log = structlog.get_logger()
 
 
 class KeepaliveSweep:
-    """Looks at all sessions; `run` is what the scheduler calls."""
+    """Looks at all sessions; `run` is what the scheduler calls.
 
-    def __init__(self, db: Database, bus: EventBus, periods: Periods) -> None:
+    `lead_seconds`: the servers are looked at so often, and the pings that are planned are heard of then.
+    """
+
+    def __init__(self, db: Database, bus: EventBus, periods: Periods, *, lead_seconds: float) -> None:
         self._db = db
         self._bus = bus
         self._periods = periods
+        self._lead_seconds = lead_seconds
 
     async def run(self, now: float) -> None:
         """Plan what is due and warn, at `now` of the database's clock."""
         periods = self._periods
         async with self._db.read() as connection:
             rows = await queries.quiet(connection, now - min(periods.keepalive, periods.silence), now - periods.silence)
-        planned = _plan(rows, periods, now)
+        planned = self._plan(rows, now)
         expiring = [row for row in rows if clocks.expiry_warning_due(row, periods, now)]
         unseen = [row for row in rows if clocks.phone_warning_due(row, periods, now)]
         if not (planned or expiring or unseen):
@@ -49,17 +53,16 @@ class KeepaliveSweep:
         log.info("keepalive_swept", pings=len(planned), expiring=len(expiring), phones_unseen=len(unseen))
 
 
-def _plan(rows: Sequence[AnyRow], periods: Periods, now: float) -> list[tuple[int, float]]:
-    """The time of each ping, by sender: those of one server are spread over the coming hour."""
-    by_server: defaultdict[str, list[int]] = defaultdict(list)
-    for row in rows:
-        if clocks.wants_ping(row, periods, now):
-            by_server[row.server_id].append(row.sender_id)
-    return [
-        planned
-        for senders in by_server.values()
-        for planned in zip(senders, clocks.slots(now, len(senders)), strict=True)
-    ]
+    def _plan(self, rows: Sequence[AnyRow], now: float) -> list[tuple[int, float]]:
+        """The time of each ping, by sender: those of one server are spread over the coming hour."""
+        by_server: defaultdict[str, list[int]] = defaultdict(list)
+        for row in rows:
+            if clocks.wants_ping(row, self._periods, now):
+                by_server[row.server_id].append(row.sender_id)
+        planned: list[tuple[int, float]] = []
+        for senders in by_server.values():
+            planned += zip(senders, clocks.slots(now, len(senders), self._lead_seconds), strict=True)
+        return planned
 
 
 async def warn_of_expiry(tx: AsyncConnection, diary: Diary, row: AnyRow, periods: Periods, now: float) -> None:
