@@ -52,7 +52,6 @@ class KeepaliveSweep:
         diary.tell(self._bus)
         log.info("keepalive_swept", pings=len(planned), expiring=len(expiring), phones_unseen=len(unseen))
 
-
     def _plan(self, rows: Sequence[AnyRow], now: float) -> list[tuple[int, float]]:
         """The time of each ping, by sender: those of one server are spread over the coming hour."""
         by_server: defaultdict[str, list[int]] = defaultdict(list)

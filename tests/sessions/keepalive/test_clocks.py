@@ -81,7 +81,7 @@ def test_a_ping_is_planned_for_what_works_and_was_idle_or_did_not_answer_the_las
 
 
 def test_pings_of_one_server_are_spread_evenly_and_end_before_the_hour() -> None:
-    times = clocks.slots(NOW, 100)
+    times = clocks.slots(NOW, 100, lead=0)
     assert times[0] == NOW
     assert {round(after - before, 6) for before, after in pairwise(times)} == {33.0}
     assert times[-1] < NOW + HOUR
@@ -89,7 +89,12 @@ def test_pings_of_one_server_are_spread_evenly_and_end_before_the_hour() -> None
 
 def test_the_latest_ping_is_within_two_hours_of_twelve_days() -> None:
     found_at = 12 * DAY + HOUR  # it became due just after a sweep
-    assert clocks.slots(found_at, 10_000)[-1] + 60 < 12 * DAY + 2 * HOUR
+    for lead in (10, 600, 7200):
+        assert clocks.slots(found_at, 10_000, lead)[-1] + 60 < 12 * DAY + 2 * HOUR
+
+
+def test_no_ping_is_due_before_its_server_was_seen() -> None:
+    assert clocks.slots(NOW, 3, lead=600) == [NOW + 600, NOW + 1500, NOW + 2400]
 
 
 @pytest.mark.parametrize(
