@@ -73,7 +73,7 @@ def wants_ping(row: AnyRow, periods: Periods, now: float) -> bool:
 
 
 def slots(now: float, count: int, lead: float) -> list[float]:
-    """When each of `count` pings of one server is due: evenly spread over the coming hour, after the first `lead` of it.
+    """When each of `count` pings of one server is due: evenly spread over what comes of the hour after `lead`.
 
     `lead` is how long it may take until whoever does them hears of them.
     """

@@ -24,7 +24,6 @@ SESSIONS = 200
 LOGGED_OUT = SESSIONS // 50
 OUTAGE_SECONDS = 1200.0
 LATEST_SECONDS = 2 * HOUR
-CPU_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,6 @@ async def test_thirty_days_of_two_hundred_sessions_on_three_servers(make_fleet: 
     assert overlapping(calls) == []
     assert all(site.waha.lifecycle.journal.dropped == 0 for site in fleet.sites)
     sys.stdout.write(f"thirty days: {worked:.1f} s of work, {len(pings)} pings, {len(calls)} lifecycle calls\n")
-    assert worked < CPU_SECONDS
 
 
 def late_pings(site: Site, month: Month, born: float, end: float) -> list[str]:
