@@ -10,6 +10,8 @@ from sessions.news.watch import ServerWatch, WatchParts
 
 log = structlog.get_logger()
 
+STOP_SECONDS = 2.0
+
 
 class SessionManager:
     """Watches every server of the fleet, and follows changes of the fleet. `stop` ends all watches."""
@@ -31,7 +33,10 @@ class SessionManager:
     async def stop(self) -> None:
         """Stop watching."""
         self._stopping = True
+        self._changed.set()
         if self._task is not None:
+            # a watch that it is ending just now is to end in order, unless the database keeps that waiting
+            await asyncio.wait({self._task}, timeout=STOP_SECONDS)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await asyncio.gather(*(watch.stop() for watch in self._watches.values()))
@@ -46,6 +51,8 @@ class SessionManager:
         while not self._stopping:
             await self._parts.clock.wait(self._changed, self._parts.sweep_seconds)
             self._changed.clear()
+            if self._stopping:
+                return
             try:
                 await self._parts.fleet.refresh()
             except (SQLAlchemyError, OSError) as error:
