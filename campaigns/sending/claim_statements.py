@@ -10,7 +10,12 @@ from campaigns.sending.tables import campaign, campaign_sender, lane, message, s
 from sessions.models import SessionState
 
 IS_QUEUED: ColumnElement[bool] = literal_column("message.state = 'queued'")
-_READY = and_(session.c.state == SessionState.CONNECTED, server.c.up, lane.c.resting_until <= bindparam("now"))
+_READY = and_(
+    session.c.state == SessionState.CONNECTED,
+    session.c.moving_to.is_(None),  # it is about to be stopped
+    server.c.up,
+    lane.c.resting_until <= bindparam("now"),
+)
 _ABLE = and_(_READY, sender.c.locked_until <= bindparam("now"))
 
 DUE_LANES = (

@@ -52,6 +52,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
         ("[auth]\nadmin_token = 'changeme-changeme'\n", "auth.admin_token: "),
         ("[auth]\nadmin_token = 'short'\n", "auth.admin_token: "),
         ("[[waha.servers]]\nname = 'a'\nurl = 'localhost:3000'\n", "waha.servers.0.url: "),
+        ("[[waha.servers]]\nname = 'a'\nurl = 'http://me:key@localhost:3000'\n", "waha.servers.0.url: "),
         ("[dispatch\n", "is not valid TOML"),
     ],
 )
