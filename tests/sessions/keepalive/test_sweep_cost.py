@@ -8,9 +8,11 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from gateway.app import Gateway, build_gateway, prepare_database
@@ -19,6 +21,7 @@ from gateway.db import read_now
 from gateway.settings import DatabaseSettings, Settings, WahaServerSettings, WahaSettings
 from gateway.waha.client import WahaClient
 from sessions import queries
+from sessions.lifecycle import Lifecycle
 from sessions.models import SessionState
 from tests.harness.databases import sqlite_url
 
@@ -29,7 +32,7 @@ LONGEST_CPU_SECONDS = 0.1
 LARGEST_BYTES = 50_000
 
 SIMULATOR = """
-import asyncio, socket, sys
+import asyncio, json, socket, sys
 from gateway.simulator.app import create_app
 from gateway.simulator.config import SimulatorConfig
 from gateway.simulator.serve import build_server
@@ -38,8 +41,9 @@ from gateway.simulator.stored import Status
 async def main():
     app = create_app(SimulatorConfig(start_seconds=0.0))
     lifecycle = app.state.waha.lifecycle
-    for number in sys.argv[2:]:
-        await lifecycle.create(number, {}, apps=None, start=True)
+    for config in json.load(open(sys.argv[2])):
+        number = config["metadata"]["number"]
+        await lifecycle.create(number, config, apps=None, start=True)
         while not lifecycle.running[number].scan(number):
             await asyncio.sleep(0)
         while lifecycle.running[number].status is not Status.WORKING:
@@ -51,12 +55,21 @@ asyncio.run(main())
 """
 
 
+def wanted_config(number: str) -> dict[str, Any]:
+    """What a session of ours has in its configuration at WAHA."""
+    nothing: Any = None
+    row: Any = SimpleNamespace(number=number)
+    return Lifecycle(nothing, nothing, nothing).wanted_config(row)
+
+
 @pytest.fixture
-def waha_url() -> Iterator[str]:
-    """A simulated server in a process of its own, with a thousand sessions that work."""
+def waha_url(tmp_path: Path) -> Iterator[str]:
+    """A simulated server in a process of its own, with a thousand sessions that work and are configured as ours."""
+    configs = tmp_path / "configs.json"
+    configs.write_bytes(orjson.dumps([wanted_config(number) for number in NUMBERS]))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        command = [sys.executable, "-c", SIMULATOR, str(listener.fileno()), *NUMBERS]
+        command = [sys.executable, "-c", SIMULATOR, str(listener.fileno()), str(configs)]
         with subprocess.Popen(command, pass_fds=[listener.fileno()]) as process:
             yield f"http://127.0.0.1:{port}"
             process.terminate()
