@@ -197,7 +197,7 @@ async def test_neither_logs_nor_the_database_tell_a_secret_a_text_or_a_whole_num
     number, foreign = SENDERS[0], {"Origin": "https://elsewhere.example.org"}
     assert (await stage.gateway.http.get(f"/api/sessions/{number}/qr", headers=foreign)).status_code == 403
     await stage.waha.http.put("/sim/faults", json={"down": True})
-    assert (await stage.gateway.http.get(f"/api/sessions/{number}/qr")).status_code == 503
+    assert (await stage.gateway.http.get(f"/api/sessions/{number}/me")).status_code == 503
     wrong = {"X-Admin-Token": f"{ADMIN_TOKEN}x"}
     assert (await stage.gateway.http.get("/api/admin/metrics", headers=wrong)).status_code == 401
     await stage.waha.http.put("/sim/faults", json={})

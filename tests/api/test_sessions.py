@@ -360,10 +360,14 @@ async def test_a_session_that_its_server_has_forgotten_is_told_and_created_again
     await world.state(ALICE, SessionState.FAILED)
     await world.state(ALICE, SessionState.CONNECTED)
     assert world.waha.sessions() == [ALICE]
-    history = (await world.get(f"/api/sessions/{ALICE}/history"))["items"]
-    told = [(line["kind"], line["reason"]) for line in reversed(history)]
-    failed = told.index(("session.failed", "its WAHA server does not know this session"))
-    assert ("keeper.recreated", "its WAHA server does not know it any more") in told[failed:]
+
+    async def recreated() -> bool:  # told once the call has returned, which may be after its first events
+        history = (await world.get(f"/api/sessions/{ALICE}/history"))["items"]
+        told = [(line["kind"], line["reason"]) for line in reversed(history)]
+        failed = told.index(("session.failed", "its WAHA server does not know this session"))
+        return ("keeper.recreated", "its WAHA server does not know it any more") in told[failed:]
+
+    await until(recreated)
 
 
 async def test_the_history_of_a_session_is_told_newest_first_and_in_pages(world: World) -> None:
