@@ -80,24 +80,31 @@ class Sink:
 
     def answer(self, method: bytes, path: bytes) -> tuple[int, Any]:
         """Status and body of whatever is no send."""
-        match method, path.partition(b"?")[0]:
-            case b"GET", b"/api/sessions":
-                return 200, [self.session_json(name) for name in self.sessions]
-            case b"GET", b"/ping":
-                return 200, {"message": "pong"}
-            case b"GET", b"/api/server/version":
-                return 200, _VERSION
-            case b"GET", b"/api/server/status":
-                uptime = int((time.monotonic() - self.started_at) * 1000)
-                return 200, {"startTimestamp": int(time.time() * 1000) - uptime, "uptime": uptime}
-            case b"GET", b"/sink/record":
-                return 200, self.sent
-            case b"POST", b"/sink/forget":
-                self.forget()
-                return 200, {}
-            case b"GET", route if (message_id := route.rpartition(b"/messages/")[2].decode()) in self.known:
-                return 200, {"id": message_id, "fromMe": True, "ack": 1}
+        route = path.partition(b"?")[0]
+        if method == b"POST" and route == b"/sink/forget":
+            self.forget()
+            return 200, {}
+        look = self._looks().get(route) if method == b"GET" else None
+        if look is not None:
+            return 200, look()
+        message_id = route.rpartition(b"/messages/")[2].decode()
+        if message_id in self.known:
+            return 200, {"id": message_id, "fromMe": True, "ack": 1}
         return 404, {"statusCode": 404, "message": "Message not found", "error": "Not Found"}
+
+    def _looks(self) -> dict[bytes, Callable[[], Any]]:
+        return {
+            b"/api/sessions": lambda: [self.session_json(name) for name in self.sessions],
+            b"/ping": lambda: {"message": "pong"},
+            b"/api/server/version": lambda: _VERSION,
+            b"/api/server/status": self.status,
+            b"/sink/record": lambda: self.sent,
+        }
+
+    def status(self) -> dict[str, int]:
+        """When it was started, as WAHA tells it: in milliseconds."""
+        uptime = int((time.monotonic() - self.started_at) * 1000)
+        return {"startTimestamp": int(time.time() * 1000) - uptime, "uptime": uptime}
 
 
 class Connection(asyncio.Protocol):

@@ -316,7 +316,6 @@ def test_a_folder_of_the_readme_exists(folder: str) -> None:
 # --- the API in ten lines ---------------------------------------------------------------------------------------------
 
 
-
 def curls(text: str) -> list[list[str]]:
     """The words of each curl line."""
     return [shlex.split(line) for line in re.findall(r"^curl (.*?)(?: \| tee \S+)?$", text, re.MULTILINE)]

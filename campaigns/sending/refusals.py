@@ -1,6 +1,6 @@
 """Refusals that come as a receipt: some engines answer well, and tell later that WhatsApp refused, but not why.
 
-Where the session's account is locked by then, that was why. So WAHA is asked after such receipts; if it tells of a lock,
+Where the session's account is locked by then, that was why. So WAHA is asked after such receipts; if there is a lock,
 the sender is locked, and what was refused waits for another sender or for the end of the lock, under a new id: the old
 one may be told of again. A campaign that has ended stays ended; its message then says why it failed.
 """
