@@ -37,7 +37,9 @@ def _sessions() -> Select[*tuple[Any, ...]]:
 
 # built once: a sweep asks them every few seconds, and building them takes longer than asking
 _SESSIONS_ON = _sessions().where(session.c.server_id == bindparam("b_server"))
-_EVENT_TIMES = select(session.c.sender_id, session.c.event_at).where(session.c.server_id == bindparam("b_server"))
+_EVENT_TIMES = select(session.c.sender_id, session.c.event_at).where(
+    session.c.server_id == bindparam("b_server"), session.c.event_at > 0
+)
 
 
 async def find_session(connection: AsyncConnection, number: str) -> AnyRow | None:
@@ -63,7 +65,7 @@ async def sessions_on(connection: AsyncConnection, server_id: str) -> Sequence[A
 
 
 async def event_times(connection: AsyncConnection, server_id: str) -> dict[int, float]:
-    """For each of our senders on one server, WAHA's own time of the last event that was taken."""
+    """For our senders on one server, WAHA's own time of the last event that was taken; those without any are left out."""
     rows = await connection.execute(_EVENT_TIMES, {"b_server": server_id})
     return {row.sender_id: row.event_at for row in rows}
 

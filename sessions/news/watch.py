@@ -191,7 +191,7 @@ class ServerWatch:
         changed = False
         for row in rows:
             # what was heard since then is fresher than this answer
-            if row.status_at < asked_at and row.event_at == heard.get(row.sender_id, row.event_at):
+            if row.status_at < asked_at and row.event_at == heard.get(row.sender_id, 0.0):
                 changed |= await self._compare(row, infos.get(row.name), now)
         await parts.fleet.note_ghosts(member, sorted(set(infos) - {row.name for row in rows}))
         if changed:

@@ -62,7 +62,7 @@ class Month:
             await self.fleet.clock.sleep(12 * HOUR)
 
     async def _restart(self, site: Site) -> None:
-        down = self._dice.uniform(10.0, 3 * HOUR)
+        down = self._dice.uniform(10.0, HOUR)
         now = self.fleet.clock.now()
         self.absences.append(Absence(site.name, now, now + down + len(site.numbers) * 2.0))
         await self.fleet.restart_server(site, down)
