@@ -23,9 +23,9 @@ async def count_messages(connection: AsyncConnection) -> dict[str, int]:
     return {name: int(row._mapping[name]) for name in COUNTERS}
 
 
-async def count_sent_on(connection: AsyncConnection, day: int) -> int:
-    """How many messages WAHA took on a day (days since 1970, UTC)."""
-    query = select(func.coalesce(func.sum(lane.c.sent_today), 0)).where(lane.c.day == day)
+async def count_sent_today(connection: AsyncConnection, now: float) -> int:
+    """How many messages WAHA took since midnight, in each sender's own time zone."""
+    query = select(func.coalesce(func.sum(lane.c.sent_today), 0)).where(lane.c.day_ends_at > now)
     return int((await connection.execute(query)).scalar_one())
 
 

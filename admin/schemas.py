@@ -5,7 +5,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from campaigns.sending.hours_schemas import TimeZone
+
 MAX_DELAY_SECONDS = 86_400
+MAX_DAILY_CAP = 1_000_000
 DelaySeconds = Annotated[
     float, Field(ge=0, le=MAX_DELAY_SECONDS, allow_inf_nan=False, strict=True, description="Seconds, fractions allowed")
 ]
@@ -62,6 +65,54 @@ class UserDelaysOut(BaseModel):
     effective_message_delay: DelayShown = Field(description="The one that holds for it now")
 
 
+class SenderLimitsIn(BaseModel):
+    """New limits of one sender; one that is left out stays, and null gives it the general one again."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"daily_cap": 500, "timezone": "Europe/London"}]}
+    )
+
+    MESSAGE_DELAY: DelaySeconds | None = None
+    daily_cap: Annotated[int, Field(ge=0, le=MAX_DAILY_CAP, strict=True)] | None = Field(
+        default=None, description="So many messages a day; 0: any number"
+    )
+    timezone: TimeZone | None = Field(
+        default=None, description="IANA name; its days end at midnight there. Null: the zone of its number"
+    )
+
+
+class SenderLimitsOut(BaseModel):
+    """One sender's limits: its own (null: none), and those that hold for it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "sender_number": "+447700900001",
+                    "MESSAGE_DELAY": None,
+                    "effective_message_delay": 2,
+                    "daily_cap": 500,
+                    "effective_daily_cap": 500,
+                    "timezone": None,
+                    "effective_timezone": "Europe/London",
+                    "sent_today": 42,
+                    "day_ends_at": "2026-11-22T00:00:00Z",
+                }
+            ]
+        }
+    )
+
+    sender_number: str
+    MESSAGE_DELAY: DelayShown | None
+    effective_message_delay: DelayShown
+    daily_cap: int | None
+    effective_daily_cap: int = Field(description="0: any number")
+    timezone: str | None
+    effective_timezone: str
+    sent_today: int
+    day_ends_at: datetime | None = Field(description="When its count begins anew; null: nothing was sent today")
+
+
 class UserOut(BaseModel):
     """A sender number that is registered here."""
 
@@ -114,7 +165,7 @@ class Metrics(BaseModel):
 
     active_sessions: int = Field(description="Sessions that are CONNECTED")
     sessions: dict[str, int] = Field(description="Sessions by state")
-    messages_sent_today: int = Field(description="Since midnight UTC")
+    messages_sent_today: int = Field(description="Since midnight, in each sender's own time zone")
     messages: dict[str, int] = Field(description="Messages by state")
     queue_size: int = Field(description="Messages that wait")
     in_flight: int = Field(description="Messages that this replica is sending now")

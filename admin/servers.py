@@ -5,29 +5,37 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Body, Depends, Path, Query
 
-from gateway.auth.access import Access, PhoneReader
+from gateway.auth.access import Access, Caller, PhoneReader
 from gateway.errors import FieldError, ValidationFailed
 from gateway.http.pages import Page, PageRequest, make_page
+from gateway.idempotency.header import Idempotency, Once
+from gateway.late_routes import LateRouter
 from sessions.schemas import as_time
 from sessions.servers.moving import Moved, Mover
 from sessions.servers.schemas import MoveIn, MoveOut, ServerChange, ServerCreate, ServerOut, ServerRemoved
 from sessions.servers.service import ServerService, ServerView
 
 Name = Annotated[str, Path(description="The server's name", max_length=64)]
-PREFIXES = ("/servers", "/workers")
+PREFIXES = ("/api/admin/servers", "/api/admin/workers")
 """The second is the older name."""
 
 
-def build_router(service: ServerService, mover: Mover, phones: PhoneReader, access: Access) -> APIRouter:
+def build_routers(
+    service: ServerService, mover: Mover, phones: PhoneReader, access: Access, idempotency: Idempotency
+) -> list[APIRouter]:
     """The routes under `/api/admin/servers`, the same under `/api/admin/workers`, and the one that moves a session."""
-    router = APIRouter(prefix="/api/admin", tags=["admin"], dependencies=[Depends(access.admin)])
-    servers = _server_routes(service)
-    for prefix in PREFIXES:
-        router.include_router(servers, prefix=prefix)
+    servers = [_server_routes(prefix, service, access, idempotency) for prefix in PREFIXES]
+    return [*servers, _move_route(mover, phones, access, idempotency)]
+
+
+def _move_route(mover: Mover, phones: PhoneReader, access: Access, idempotency: Idempotency) -> APIRouter:
+    router = LateRouter(prefix="/api/admin", tags=["admin"], dependencies=[Depends(access.admin)])
 
     @router.post("/sessions/{phone_number}/move", summary="Move a session")
     async def move(
         phone_number: Annotated[str, Path(description="The sender's number, written in any way", max_length=40)],
+        operator: Annotated[Caller, Depends(access.admin)],
+        once: Annotated[Once, Depends(idempotency)],
         body: Annotated[MoveIn | None, Body()] = None,
     ) -> MoveOut:
         """Have a session live on another server; without one, on that with the most room.
@@ -37,13 +45,25 @@ def build_router(service: ServerService, mover: Mover, phones: PhoneReader, acce
         """
         wanted = body or MoveIn()
         number = phones.digits(phone_number, "phone_number")
-        return _move_out(await mover.move(number, wanted.server, force=wanted.force))
+
+        async def moved() -> MoveOut:
+            return _move_out(await mover.move(number, wanted.server, force=wanted.force))
+
+        return await once.step(MoveOut, operator, moved)
 
     return router
 
 
-def _server_routes(service: ServerService) -> APIRouter:
-    router = APIRouter()
+def _server_routes(prefix: str, service: ServerService, access: Access, idempotency: Idempotency) -> APIRouter:
+    router = LateRouter(prefix=prefix, tags=["admin"], dependencies=[Depends(access.admin)])
+    Operator = Annotated[Caller, Depends(access.admin)]  # noqa: N806 - a type
+    JustOnce = Annotated[Once, Depends(idempotency)]  # noqa: N806 - a type
+
+    async def drain(name: str, operator: Caller, once: Once, *, draining: bool) -> ServerOut:
+        async def drained() -> ServerOut:
+            return _server_out(await service.drain(name, draining=draining))
+
+        return await once.step(ServerOut, operator, drained)
 
     @router.get("", summary="The WAHA servers")
     async def list_servers(page: Annotated[PageRequest, Depends()]) -> Page[ServerOut]:
@@ -52,14 +72,18 @@ def _server_routes(service: ServerService) -> APIRouter:
         return make_page([_server_out(view) for view in views], total, page)
 
     @router.post("", status_code=201, summary="Add a server")
-    async def add_server(body: ServerCreate) -> ServerOut:
+    async def add_server(body: ServerCreate, operator: Operator, once: JustOnce) -> ServerOut:
         """Add a WAHA server; new sessions may go there at once.
 
         It is asked first: 502 if it does not answer as a WAHA that takes the key. 409 for a name or an address that is
         there already.
         """
-        key = body.api_key.get_secret_value()
-        return _server_out(await service.add(body.name, body.url, key, body.capacity, check=body.check))
+
+        async def added() -> ServerOut:
+            key = body.api_key.get_secret_value()
+            return _server_out(await service.add(body.name, body.url, key, body.capacity, check=body.check))
+
+        return await once.step(ServerOut, operator, added)
 
     @router.get("/{name}", summary="One server")
     async def get_server(name: Name) -> ServerOut:
@@ -83,14 +107,14 @@ def _server_routes(service: ServerService) -> APIRouter:
         return _server_out(changed)
 
     @router.post("/{name}/drain", summary="Give a server no new sessions")
-    async def drain_server(name: Name) -> ServerOut:
+    async def drain_server(name: Name, operator: Operator, once: JustOnce) -> ServerOut:
         """It gets no new sessions from now on; those that it has stay, and go on."""
-        return _server_out(await service.drain(name, draining=True))
+        return await drain(name, operator, once, draining=True)
 
     @router.post("/{name}/undrain", summary="Give a server new sessions again")
-    async def undrain_server(name: Name) -> ServerOut:
+    async def undrain_server(name: Name, operator: Operator, once: JustOnce) -> ServerOut:
         """It gets new sessions again."""
-        return _server_out(await service.drain(name, draining=False))
+        return await drain(name, operator, once, draining=False)
 
     @router.delete("/{name}", summary="Remove a server")
     async def remove_server(

@@ -5,9 +5,13 @@ had arrived whole. No gap may be shorter than the delay; how much longer it was 
 each lane's second message, because all first ones are due at once.
 """
 
+import argparse
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+import uvloop
+
+from bench import options
 from bench.report import Figure, Goal, Report, Sense, describe_machine, quantile
 from bench.sink import Sent
 from bench.stage import Load, set_stage
@@ -15,6 +19,24 @@ from bench.stage import Load, set_stage
 NONE = Goal(Sense.EXACTLY, 0)
 LATENESS_MS = Goal(Sense.AT_MOST, 20, checked=False)
 MAKESPAN = Goal(Sense.AT_MOST, 1.02, checked=False)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What can be chosen."""
+    options.add_senders(parser, 1000, "lanes")
+    parser.add_argument("--message-delay", type=float, default=1.0, help="seconds between a sender's messages")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long, about")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds until the sink answers")
+    options.add_database(parser)
+
+
+def run(chosen: argparse.Namespace) -> Report:
+    """Run it as it was chosen."""
+    options.require("--message-delay", chosen.message_delay, 0.001)
+    options.require("--seconds", chosen.seconds, 0.001)
+    rounds = 1 + int(chosen.seconds / (chosen.message_delay + chosen.latency))
+    load = Load(rounds * chosen.senders, chosen.senders, chosen.message_delay, chosen.shape)
+    return uvloop.run(measure(options.checked(load), chosen.database, chosen.latency))
 
 
 def lateness(lanes: Iterable[Sequence[Sent]], delay: float) -> list[float]:

@@ -5,27 +5,22 @@ went out, that it was delivered, that it was read): once over a WebSocket, once 
 service. Time is taken until the last receipt is committed.
 """
 
-import asyncio
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import orjson
-import uvicorn
+import uvloop
 from sqlalchemy import func, select, update
 
+from bench import options
 from bench.report import Figure, Goal, Report, Sense, describe_machine
-from bench.stage import WEBHOOK_SECRET, Load, Spent, Stage, Stopwatch, set_stage
+from bench.stage import Load, Spent, Stage, set_stage
+from bench.telling import by_stream, by_webhook
 from campaigns.sending.models import MessageState
 from campaigns.sending.tables import campaign, message
-from gateway.app import Gateway, create_app
-from gateway.simulator.serve import listen
-from gateway.waha.events import EventStream
-from gateway.waha.schemas import Connected
-from sessions.news.webhook import WEBHOOK_PATH
+from gateway.app import Gateway
 
 STREAM_RATIO = Goal(Sense.AT_LEAST, 3.0)
 WEBHOOK_RATIO = Goal(Sense.AT_LEAST, 1.0)
@@ -45,6 +40,17 @@ class Told:
     def rate(self) -> float:
         """Events a second."""
         return self.events / self.spent.seconds
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What can be chosen."""
+    options.add_load(parser)
+    parser.add_argument("--connections", type=int, default=64, help="webhooks that are under way at once")
+
+
+def run(chosen: argparse.Namespace) -> Report:
+    """Run it as it was chosen."""
+    return uvloop.run(measure(options.read_load(chosen), chosen.database, chosen.connections))
 
 
 async def measure(load: Load, database: str, connections: int) -> Report:
@@ -82,81 +88,14 @@ async def measure(load: Load, database: str, connections: int) -> Report:
 
 
 async def _by_stream(stage: Stage, messages: Path) -> Told:
-    async with _teller(str(messages)) as process:
-        port = int(await _line(process))
-        stream = EventStream(f"http://127.0.0.1:{port}", "")
-        (member,) = stage.gateway.fleet.members
-        total = 3 * sum(len(sent) for sent in (await stage.sink.record()).values())
-        assert isinstance(await anext(stream), Connected)
-        watch = Stopwatch()
-        _go(process)
-        left = total
-        while left:  # as ServerWatch does
-            event = await anext(stream)
-            assert not isinstance(event, Connected), "the connection was lost"
-            await stage.gateway.intake.hear(member, event)
-            left -= 1
-        await stage.gateway.receipts.written()
-        spent = watch.read()
-        await stream.aclose()
-        done = orjson.loads(await _line(process))
+    total = 3 * sum(len(sent) for sent in (await stage.sink.record()).values())
+    done, spent = await by_stream(stage, [str(messages)], total, stage.gateway.receipts.written)
     return Told(done["events"], done["refused"], spent, await _not_read(stage.gateway))
 
 
 async def _by_webhook(stage: Stage, messages: Path, connections: int) -> Told:
-    (member,) = stage.gateway.fleet.members
-    async with _served(stage.gateway) as port:
-        url = f"http://127.0.0.1:{port}{WEBHOOK_PATH}?server={member.id}"
-        options = ["--post", url, "--secret", WEBHOOK_SECRET, "--connections", str(connections), "--first", "1000000"]
-        async with _teller(str(messages), *options) as process:
-            await _line(process)
-            watch = Stopwatch()
-            _go(process)
-            done = orjson.loads(await _line(process))
-            spent = watch.read()
+    done, spent = await by_webhook(stage, [str(messages), "--first", "1000000"], connections)
     return Told(done["events"], done["refused"], spent, await _not_read(stage.gateway))
-
-
-@asynccontextmanager
-async def _served(gateway: Gateway) -> AsyncIterator[int]:
-    """The whole HTTP service on a free port, as `gateway serve` runs it; gives the port."""
-    listener = listen("127.0.0.1", 0)
-    config = uvicorn.Config(
-        create_app(gateway), http="httptools", lifespan="off", access_log=False, log_config=None, proxy_headers=False
-    )
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        await running
-
-
-@asynccontextmanager
-async def _teller(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    pipe = asyncio.subprocess.PIPE
-    command = [sys.executable, "-m", "bench.teller", *arguments]
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
-    try:
-        yield process
-    finally:
-        if process.returncode is None and process.stdin is not None:
-            process.stdin.close()
-        await process.wait()
-
-
-async def _line(process: asyncio.subprocess.Process) -> bytes:
-    assert process.stdout is not None
-    line = await process.stdout.readline()
-    if not line:
-        raise RuntimeError("the process that tells the events has ended before its time")
-    return line
-
-
-def _go(process: asyncio.subprocess.Process) -> None:
-    assert process.stdin is not None
-    process.stdin.write(b"go\n")
 
 
 async def _not_read(gateway: Gateway) -> int:

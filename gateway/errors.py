@@ -1,17 +1,25 @@
 """What can go wrong in a way that a caller should hear about.
 
     GatewayError                        500  INTERNAL_ERROR
+      InvalidPayload                    400  VALIDATION_ERROR
       ValidationFailed                  422  VALIDATION_ERROR
         InvalidNumber                   422  INVALID_PHONE_NUMBER
+        NotConfigured                   422  NOT_CONFIGURED
       Unauthorized                      401  UNAUTHORIZED
+      InsufficientBalance               402  INSUFFICIENT_BALANCE
       Forbidden                         403  FORBIDDEN
       NotFound                          404  RESOURCE_NOT_FOUND
       Conflict                          409  CONFLICT
+        DuplicateResource               409  DUPLICATE_RESOURCE
         SessionNotConnected             409  SESSION_NOT_CONNECTED
         WrongState                      409  WRONG_STATE
+        Duplicate                       409  DUPLICATE_RESOURCE
+        InUse                           409  RESOURCE_IN_USE
+        SchedulingConflict              409  SCHEDULING_CONFLICT
       PayloadTooLarge                   413  PAYLOAD_TOO_LARGE
       UnsupportedMediaType              415  UNSUPPORTED_MEDIA_TYPE
       RateLimited                       429  RATE_LIMIT_EXCEEDED
+      DailyLimitReached                 429  DAILY_LIMIT_REACHED
       WahaFailed                        502  WHATSAPP_API_ERROR
       ServiceUnavailable                503  SERVICE_UNAVAILABLE
         NoCapacity                      503  NO_CAPACITY
@@ -34,12 +42,16 @@ class FieldError:
 
 
 class GatewayError(Exception):
-    """Something went wrong inside the gateway."""
+    """Something went wrong inside the gateway.
+
+    `extra` are keys that a seed's own door adds to the one shape.
+    """
 
     status_code = 500
     error_code = "INTERNAL_ERROR"
 
     def __init__(self, detail: str | None = None, *, errors: Sequence[FieldError] = ()) -> None:
+        self.extra: dict[str, object] = {}
         self.detail = detail or " ".join((type(self).__doc__ or "").split())
         self.errors = list(errors)
         super().__init__(self.detail)
@@ -52,10 +64,23 @@ class ValidationFailed(GatewayError):
     error_code = "VALIDATION_ERROR"
 
 
+class InvalidPayload(GatewayError):
+    """Invalid payload"""
+
+    status_code = 400
+    error_code = "VALIDATION_ERROR"
+
+
 class InvalidNumber(ValidationFailed):
     """The phone number is not valid."""
 
     error_code = "INVALID_PHONE_NUMBER"
+
+
+class NotConfigured(ValidationFailed):
+    """The operator has not set up what this needs."""
+
+    error_code = "NOT_CONFIGURED"
 
 
 class Unauthorized(GatewayError):
@@ -63,6 +88,13 @@ class Unauthorized(GatewayError):
 
     status_code = 401
     error_code = "UNAUTHORIZED"
+
+
+class InsufficientBalance(GatewayError):
+    """The client's balance is not enough for this."""
+
+    status_code = 402
+    error_code = "INSUFFICIENT_BALANCE"
 
 
 class Forbidden(GatewayError):
@@ -86,6 +118,12 @@ class Conflict(GatewayError):
     error_code = "CONFLICT"
 
 
+class DuplicateResource(Conflict):
+    """There is one like it already."""
+
+    error_code = "DUPLICATE_RESOURCE"
+
+
 class SessionNotConnected(Conflict):
     """The sender's WhatsApp session is not connected."""
 
@@ -96,6 +134,24 @@ class WrongState(Conflict):
     """This cannot be done in its present state."""
 
     error_code = "WRONG_STATE"
+
+
+class Duplicate(Conflict):
+    """There is one like it already."""
+
+    error_code = "DUPLICATE_RESOURCE"
+
+
+class InUse(Conflict):
+    """Something else needs it."""
+
+    error_code = "RESOURCE_IN_USE"
+
+
+class SchedulingConflict(Conflict):
+    """The same message goes to the same group at this time already."""
+
+    error_code = "SCHEDULING_CONFLICT"
 
 
 class PayloadTooLarge(GatewayError):
@@ -121,6 +177,17 @@ class RateLimited(GatewayError):
     def __init__(self, detail: str | None = None, *, again_at: float) -> None:
         super().__init__(detail)
         self.retry_after = max(1.0, again_at - time.time())
+
+
+class DailyLimitReached(GatewayError):
+    """The client may not send so many messages today. `retry_after` is in seconds."""
+
+    status_code = 429
+    error_code = "DAILY_LIMIT_REACHED"
+
+    def __init__(self, detail: str | None = None, *, retry_after: float) -> None:
+        super().__init__(detail)
+        self.retry_after = max(1.0, retry_after)
 
 
 class WahaFailed(GatewayError):

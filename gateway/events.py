@@ -76,6 +76,11 @@ class WorkAdded:
 
 
 @dataclass(frozen=True, slots=True)
+class StartEnded:
+    """A schedule that this replica was to begin has been dealt with: there is room for the next one."""
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignHalted:
     """A campaign was paused or cancelled: nothing of it may start from now on."""
 
@@ -88,6 +93,11 @@ class CampaignFinished:
 
     campaign_id: str
     state: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventsNumbered:
+    """There is something new to tell clients (`gateway/notifications`)."""
 
 
 T = TypeVar("T")

@@ -16,12 +16,11 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 import phonenumbers
-from phonenumbers import PhoneMetadata, ValidationResult
+from phonenumbers import PhoneMetadata
 
-Grade = Literal["valid", "possible", "invalid"]
+from gateway.calling_codes import Grade, calling_code
 
 MIN_DIGITS = 7
 MAX_DIGITS = 15  # E.164, country code included
@@ -78,7 +77,20 @@ def read_phone(text: str, *, default_region: str = "", strict: bool = False) -> 
         international = international or digits.startswith("00")
         digits = digits.removeprefix("00")
         number = None if international or region is None else _in_region(digits, region)
-    number = number or _international(digits) or _bare(digits)
+    return _require(number or _international(digits) or _bare(digits), strict=strict)
+
+
+def read_stored(digits: str, *, strict: bool = False) -> PhoneNumber:
+    """Read what a file of our own says: a whole number of 7 to 15 digits, in any default region the same.
+
+    Raises `InvalidPhoneNumber` as `read_phone` does.
+    """
+    found = _international(digits)
+    number = found if found is not None and found.digits == digits else _bare(digits)
+    return _require(number, strict=strict)
+
+
+def _require(number: PhoneNumber, *, strict: bool) -> PhoneNumber:
     if strict and number.grade != "valid":
         raise InvalidPhoneNumber(f"it is {number.grade}, and only valid numbers are accepted")
     return number
@@ -218,7 +230,7 @@ def _international(digits: str) -> PhoneNumber | None:
         if plan is None:
             continue
         if len(national) > 2 and not plan.has_trunk_prefix(national):
-            return _graded(_as_number(code, national))
+            return _graded(code, national)
         break
     return _parsed(f"+{digits}", None)
 
@@ -228,35 +240,25 @@ def _in_region(digits: str, region: _Plan) -> PhoneNumber | None:
     if len(digits) > 2 and not region.dials_abroad(digits):
         if not digits.startswith(region.code):
             if not region.has_trunk_prefix(digits):
-                return _graded(_as_number(region.code, digits))
+                return _graded(region.code, digits)
         elif region.exceeds(digits) and not region.has_trunk_prefix(digits[len(region.code) :]):
             return _international(digits)
     return _parsed(digits, region.region)
 
 
-def _as_number(code: str, national: str) -> phonenumbers.PhoneNumber:
-    zeros = min(len(national) - len(national.lstrip("0")), len(national) - 1)
-    return phonenumbers.PhoneNumber(
-        country_code=int(code),
-        national_number=int(national),
-        italian_leading_zero=True if zeros else None,
-        number_of_leading_zeros=zeros if zeros > 1 else None,
-    )
-
-
 def _parsed(text: str, region: str | None) -> PhoneNumber | None:
     """The full way: let libphonenumber take the text apart."""
     try:
-        return _graded(phonenumbers.parse(text, region))
+        number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
+    return _graded(str(number.country_code), phonenumbers.national_significant_number(number))
 
 
-def _graded(number: phonenumbers.PhoneNumber) -> PhoneNumber | None:
+def _graded(code: str, national: str) -> PhoneNumber | None:
     """None if its length fits no plan. Numbers that reach somebody only from the same town do not count."""
-    if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
+    grade = calling_code(code).grade(national)
+    digits = code + national
+    if grade is None or not MIN_DIGITS <= len(digits) <= MAX_DIGITS:
         return None
-    digits = f"{number.country_code}{phonenumbers.national_significant_number(number)}"
-    if not MIN_DIGITS <= len(digits) <= MAX_DIGITS:
-        return None
-    return PhoneNumber(digits, "valid" if phonenumbers.is_valid_number(number) else "possible")
+    return PhoneNumber(digits, grade)

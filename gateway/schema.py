@@ -6,17 +6,48 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
+import admin.actions.models
+import admin.console.models
+import campaigns.audience.importing.models
 import campaigns.audience.models
+import campaigns.audience.optouts.models
+import campaigns.inbox.models
+import campaigns.schedules.models
+import campaigns.schedules.series_models
 import campaigns.sending.models
+import campaigns.templates.models
+import gateway.auth.clients.models
 import gateway.auth.models
+import gateway.idempotency.models
+import gateway.limits.models
+import gateway.notifications.models
+import gateway.notifications.webhooks.models
 import sessions.models
 from gateway.db import Database, DatabaseError
 
-_TABLES = (campaigns.audience.models, campaigns.sending.models, gateway.auth.models, sessions.models)
+_TABLES = (
+    admin.actions.models,
+    admin.console.models,
+    campaigns.audience.importing.models,
+    campaigns.audience.models,
+    campaigns.inbox.models,
+    campaigns.audience.optouts.models,
+    campaigns.schedules.models,
+    campaigns.schedules.series_models,
+    campaigns.sending.models,
+    campaigns.templates.models,
+    gateway.auth.clients.models,
+    gateway.auth.models,
+    gateway.idempotency.models,
+    gateway.limits.models,
+    gateway.notifications.models,
+    gateway.notifications.webhooks.models,
+    sessions.models,
+)
 
 
 def metadata() -> MetaData:
@@ -46,7 +77,7 @@ async def current_revision(connection: AsyncConnection) -> str | None:
 
 async def migrate(db: Database) -> None:
     """Bring the database to `newest_revision()`; does nothing where it is there already."""
-    async with db.write() as tx:
+    async with db.alter() as tx:
         await tx.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
 
 
@@ -60,3 +91,22 @@ async def require_newest(db: Database) -> None:
         current = await current_revision(connection)
     if current != newest_revision():
         raise DatabaseError("the database is of another version; run `gateway migrate` first")
+
+
+async def prepare(db: Database) -> None:
+    """Migrate SQLite by itself; refuse a PostgreSQL that is of another version or that forgets commits.
+
+    Raises:
+        DatabaseError: in one line, why it cannot be used.
+    """
+    if db.is_sqlite:
+        await migrate(db)
+        return
+    await require_newest(db)
+    async with db.read() as connection:
+        for name in ("fsync", "synchronous_commit"):
+            value = (await connection.execute(text(f"SHOW {name}"))).scalar_one()
+            if value == "off":
+                raise DatabaseError(
+                    f"PostgreSQL runs with {name} = off: a crash could send a message twice; turn it on"
+                )

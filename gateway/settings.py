@@ -27,7 +27,34 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 ENV_PREFIX = "GATEWAY_"
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Delay = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@?#]+(/[^\s?#]*)?$", strip_whitespace=True)]
+LEAST_LATENESS, MOST_LATENESS = 10.0, 366 * 86_400.0
+"""Bounds of how late a schedule may begin, in seconds."""
+_URL = r"https?://[^\s/@?#]+(/[^\s?#]*)?"
+HttpUrl = Annotated[str, StringConstraints(pattern=rf"^{_URL}$", strip_whitespace=True)]
+OptionalHttpUrl = Annotated[str, StringConstraints(pattern=rf"^({_URL})?$", strip_whitespace=True)]
+MOST_LINK_HOURS = 30 * 24.0
+"""How long a link to a pairing may hold at most."""
+
+
+Word = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+# fmt: off
+STOP_WORDS = [
+    "STOP", "STOP ALL", "STOPALL", "UNSUBSCRIBE", "OPT OUT", "OPTOUT",
+    "ARRET", "DÉSABONNER", "DÉSINSCRIRE", "BAJA", "DARME DE BAJA", "PARAR", "SAIR", "DESCADASTRAR", "CANCELLAMI",
+    "DISISCRIVIMI",
+    "STOPP", "ABMELDEN", "AFMELDEN", "AVSLUTA", "LOPETA", "WYPISZ", "DUR", "ABONELİKTEN ÇIK", "BERHENTI",
+    "СТОП", "ОТПИСАТЬСЯ", "ОТПИСКА", "ВІДПИСАТИСЯ", "توقف", "إيقاف", "الغاء الاشتراك", "הסר", "הסרה", "रोकें", "बंद करें",
+    "停止", "退订", "退訂", "配信停止", "수신거부",
+]
+START_WORDS = [
+    "START", "START ALL", "UNSTOP", "SUBSCRIBE", "OPT IN", "OPTIN",
+    "DÉMARRER", "REPRENDRE", "ALTA", "INICIAR", "VOLTAR", "ISCRIVIMI",
+    "ANMELDEN", "AANMELDEN", "BAŞLAT", "MULAI",
+    "СТАРТ", "ПОДПИСАТЬСЯ", "ابدأ", "اشتراك", "התחל", "शुरू करें",
+    "开始", "訂閱", "開始", "수신동의",
+]
+# fmt: on
+CONFIRMATION = "You will not get any more messages from us. Send START if you want them again."
 
 
 class SettingsError(Exception):
@@ -48,6 +75,9 @@ class ServerSettings(Section):
     allowed_hosts: list[str] = []
     allowed_origins: list[str] = []
     max_body_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    public_url: Annotated[
+        str, StringConstraints(pattern=r"^(https?://[^\s/@?#]+(/[^\s?#]*)?)?$", strip_whitespace=True)
+    ] = ""
 
 
 class DatabaseSettings(Section):
@@ -55,6 +85,7 @@ class DatabaseSettings(Section):
 
     url: str = "sqlite:///./data/gateway.db"
     data_folder: Path = Path("./data")
+    notify: bool = True
 
 
 class AuthSettings(Section):
@@ -63,6 +94,16 @@ class AuthSettings(Section):
     admin_token: SecretStr = SecretStr("")
     user_access: Literal["open", "token"] = "open"
     allow_open_on_network: bool = False
+    jwt_secret: SecretStr = SecretStr("")
+    access_token_seconds: int = Field(default=3600, ge=60, le=86_400)
+    refresh_token_days: float = Field(default=30, gt=0, le=365, allow_inf_nan=False)
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _refuse_short_secrets(cls, secret: SecretStr) -> SecretStr:
+        if 0 < len(secret.get_secret_value().encode()) < 32:
+            raise ValueError("is too easy to guess: use at least 32 random characters, or leave it empty")
+        return secret
 
     @field_validator("admin_token")
     @classmethod
@@ -115,11 +156,12 @@ class WahaSettings(Section):
 
 
 class SessionsSettings(Section):
-    """How long a session lives without activity, and when it is pinged and warned about."""
+    """How long a session lives without activity, when it is pinged and warned about, and how long links to it hold."""
 
     keepalive_days: float = Field(default=12, gt=0, le=365)
     expiry_days: float = Field(default=14, gt=0, le=365)
     warn_days: float = Field(default=2, ge=0, le=365)
+    pair_link_hours: float = Field(default=24, gt=0, le=MOST_LINK_HOURS, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _refuse_a_ping_after_the_end(self) -> Self:
@@ -137,6 +179,7 @@ class DispatchSettings(Section):
     max_attempts: int = Field(default=5, ge=1, le=100)
     hold_seconds: Seconds = 0
     lease_seconds: float = Field(default=5, ge=0.5, le=300)
+    daily_cap: int = Field(default=0, ge=0, le=1_000_000)
     check_numbers: Literal["off", "brazil", "all"] = "brazil"
 
 
@@ -155,19 +198,93 @@ class PhoneSettings(Section):
 
 
 class MediaSettings(Section):
-    """What may be fetched from the addresses that users give us."""
+    """What may be fetched from the addresses that users give us, and what may be uploaded."""
 
     # as base64 the largest still fits into the 50 MB of a request that WAHA reads
     max_bytes: int = Field(default=16 * 1024 * 1024, ge=1, le=36 * 1024 * 1024)
+    upload_max_bytes: int = Field(default=15 * 1024 * 1024, ge=1, le=36 * 1024 * 1024)
     timeout_seconds: float = Field(default=30, gt=0, le=600)
     allow_private_addresses: bool = False
 
 
-class LimitsSettings(Section):
-    """How much one request may ask for."""
+class WebhooksSettings(Section):
+    """Where events may be sent to."""
 
+    allow_private_addresses: bool = False
+
+
+class SchedulesSettings(Section):
+    """How schedules begin."""
+
+    max_lateness: float = Field(default=3600, ge=LEAST_LATENESS, le=MOST_LATENESS)
+
+
+class InboxSettings(Section):
+    """What people write to us."""
+
+    reply_days: float = Field(default=7, gt=0, le=365, allow_inf_nan=False)
+
+
+class OptOutSettings(Section):
+    """The words by which people stop messages and start them again, and what they are told."""
+
+    stop_words: list[Word] = STOP_WORDS
+    start_words: list[Word] = START_WORDS
+    confirmation: str = Field(default=CONFIRMATION, max_length=1000)
+
+    @field_validator("confirmation")
+    @classmethod
+    def _refuse_variables(cls, text: str) -> str:
+        if "{{" in text or "}}" in text:
+            raise ValueError("has no {{variables}}: everybody gets the same text")
+        return text
+
+
+class PersonalizationSettings(Section):
+    """The service that writes texts for single recipients, and how much is asked of it."""
+
+    url: OptionalHttpUrl = ""
+    api_key: SecretStr = SecretStr("")
+    send_numbers: bool = False
+    timeout_seconds: float = Field(default=10, gt=0, le=300, allow_inf_nan=False)
+    total_seconds: float = Field(default=60, gt=0, le=3600, allow_inf_nan=False)
+    at_once: int = Field(default=8, ge=1, le=1000)
+    max_characters: int = Field(default=1000, ge=1, le=5000)
+    max_recipients: int = Field(default=500, ge=1, le=10_000)
+
+    @field_validator("api_key")
+    @classmethod
+    def _refuse_what_no_header_takes(cls, key: SecretStr) -> SecretStr:
+        value = key.get_secret_value()
+        if not value.isascii() or not value.isprintable() or " " in value:
+            raise ValueError("has signs that cannot stand in a header")
+        return key
+
+
+class LimitsSettings(Section):
+    """How much may be asked for, at once and in a time."""
+
+    sends_per_hour: int = Field(default=1000, ge=0, le=1_000_000)
+    messages_per_minute: int = Field(default=60, ge=1, le=1_000_000)
+    messages_per_bulk: int = Field(default=100, ge=1, le=1000)
+    schedules_per_minute: int = Field(default=100, ge=0, le=1_000_000)
+    reads_per_minute: int = Field(default=1000, ge=0, le=1_000_000)
+    writes_per_minute: int = Field(default=100, ge=0, le=1_000_000)
     pairings_per_minute: int = Field(default=30, ge=0, le=100_000)
+    pair_page_per_minute: int = Field(default=120, ge=0, le=100_000)
+    logins_per_minute: int = Field(default=10, ge=0, le=100_000)
+    logins_per_minute_per_address: int = Field(default=60, ge=0, le=100_000)
+    storage_url: str = Field(default="", pattern=r"^(|memory://|rediss?://\S+)$")
+    sockets: int = Field(default=2000, ge=0, le=100_000)
     recipients_per_campaign: int = Field(default=100_000, ge=1, le=10_000_000)
+    recipients_per_import: int = Field(default=100_000, ge=1, le=1_000_000)
+
+
+class ConsoleSettings(Section):
+    """How long somebody stays logged in at the console."""
+
+    idle_minutes: float = Field(default=60, ge=1, le=10_080, allow_inf_nan=False)
+    longest_hours: float = Field(default=24, ge=0.1, le=720, allow_inf_nan=False)
 
 
 class LoggingSettings(Section):
@@ -202,7 +319,13 @@ class Settings(BaseSettings):
     dispatch: DispatchSettings = DispatchSettings()
     phone: PhoneSettings = PhoneSettings()
     media: MediaSettings = MediaSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
     limits: LimitsSettings = LimitsSettings()
+    schedules: SchedulesSettings = SchedulesSettings()
+    inbox: InboxSettings = InboxSettings()
+    opt_out: OptOutSettings = OptOutSettings()
+    console: ConsoleSettings = ConsoleSettings()
+    personalization: PersonalizationSettings = PersonalizationSettings()
     logging: LoggingSettings = LoggingSettings()
 
     @classmethod

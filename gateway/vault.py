@@ -8,10 +8,13 @@ import hashlib
 import hmac
 import os
 import secrets
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 
 class VaultError(Exception):
@@ -37,7 +40,12 @@ class Vault:
     """Encrypts and decrypts with the key file of one data folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._fernet = Fernet(_read_or_create(key_file(folder), lambda: Fernet.generate_key().decode()))
+        self._key = _read_or_create(key_file(folder), lambda: Fernet.generate_key().decode()).encode()
+        self._fernet = Fernet(self._key)
+
+    def derive(self, purpose: str) -> bytes:
+        """A key of 32 bytes for one purpose: it tells nothing of the key file, nor of the keys for other purposes."""
+        return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"waha-gateway {purpose}".encode()).derive(self._key)
 
     def encrypt(self, secret: str) -> str:
         """`secret` as it may stand in a table; empty stays empty."""
@@ -75,11 +83,22 @@ def read_or_create_admin_token(folder: Path) -> str:
 def _read_or_create(path: Path, make: Callable[[], str]) -> str:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            contextlib.suppress(FileExistsError),
-            os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file,
-        ):
-            file.write(make())
+        if not path.exists():
+            _create(path, make())
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise VaultError(f"{path}: cannot be used ({error.strerror}); see database.data_folder") from None
+
+
+def _create(path: Path, content: str) -> None:
+    """Make the file, whole or not at all: where another process was first, its file stays."""
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # for its owner only
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        os.unlink(draft)

@@ -3,7 +3,7 @@
 A line is written in the transaction of the fact that it tells, and told on the bus after that has been committed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from sqlalchemy import delete, func, insert, select
@@ -11,11 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.db import AnyRow, Database, table_of
 from gateway.events import EventBus, SessionNoted
-from sessions.models import SessionEvent
+from gateway.notifications.outbox import Fact, tell
+from gateway.notifications.payload import as_text
+from sessions.models import Sender, Session, SessionEvent
 
 KEEP_SECONDS = 90 * 86_400
 
 session_event = table_of(SessionEvent)
+sender = table_of(Sender)
+session = table_of(Session)
 
 
 class Kind(StrEnum):
@@ -51,6 +55,21 @@ class Kind(StrEnum):
     UNLOCKED = "limits.unlocked"
 
 
+TOLD: Mapping[Kind, str] = {
+    Kind.PAIRING: "session.pairing",
+    Kind.CONNECTED: "session.connected",
+    **dict.fromkeys(
+        (Kind.STARTING, Kind.STOPPED, Kind.KEPT_STOPPED, Kind.FAILED, Kind.GAVE_UP, Kind.WRONG_PHONE, Kind.LOGGED_OUT),
+        "session.disconnected",
+    ),
+    **dict.fromkeys((Kind.DELETED, Kind.FINISHED_DELETE, Kind.FORGOTTEN), "session.deleted"),
+    Kind.EXPIRING: "session.expiring",
+    Kind.EXPIRED: "session.expired",
+}
+"""What clients are told of (docs/live-events.md), by the lines of the history."""
+_STATE = select(sender.c.account_id, session.c.state).outerjoin(session, session.c.sender_id == sender.c.id)
+
+
 class Diary:
     """Collects the lines of one transaction, to be told when it has been committed.
 
@@ -63,6 +82,8 @@ class Diary:
     async def note(self, tx: AsyncConnection, sender_id: int, number: str, kind: Kind, reason: str, at: float) -> None:
         """Write one line; `at` is in epoch seconds of the database's clock."""
         await tx.execute(insert(session_event).values(sender_id=sender_id, at=at, kind=kind, reason=reason))
+        if kind in TOLD:
+            await _tell(tx, sender_id, number, kind, reason, at)
         self._noted.append(SessionNoted(sender_id, number, kind, reason, at))
 
     def tell(self, bus: EventBus) -> None:
@@ -70,6 +91,14 @@ class Diary:
         noted, self._noted = self._noted, []
         for line in noted:
             bus.publish(line)
+
+
+async def _tell(tx: AsyncConnection, sender_id: int, number: str, kind: Kind, reason: str, at: float) -> None:
+    """Tell clients; call it after the session's change, whose outcome is told with it."""
+    row = (await tx.execute(_STATE.where(sender.c.id == sender_id))).one()
+    state = "NOT_FOUND" if TOLD[kind] == "session.deleted" else row.state
+    data = {"sender_number": f"+{number}", "state": state, "reason": reason, "at": as_text(at)}
+    await tell(tx, [Fact(TOLD[kind], row.account_id, data, sender_number=number, at=at)])
 
 
 async def page(connection: AsyncConnection, sender_id: int, offset: int, limit: int) -> tuple[Sequence[AnyRow], int]:
@@ -88,5 +117,5 @@ async def page(connection: AsyncConnection, sender_id: int, offset: int, limit: 
 
 async def forget_old(db: Database, now: float) -> None:
     """Remove lines older than 90 days."""
-    async with db.write() as tx:
+    async with db.write(bulk=True) as tx:
         await tx.execute(delete(session_event).where(session_event.c.at < now - KEEP_SECONDS))

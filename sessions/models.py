@@ -90,6 +90,8 @@ class ServerSeed(SQLModel, table=True):
 class Sender(SQLModel, table=True):
     """A phone number of ours that sends; `number` is digits with country code.
 
+    It belongs to an account for good once a scan has `proven` that; before, to whoever opened its last pairing.
+
     Until `locked_until` WhatsApp lets it write to nobody new; `lock_strikes` counts the refusals in a row that named
     no time, and `lock_reason` is for people.
     """
@@ -97,6 +99,7 @@ class Sender(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     number: str = Field(unique=True, max_length=15)
     account_id: str = Field(foreign_key="account.id", max_length=36)
+    proven: bool = False
     locked_until: float = 0
     lock_strikes: int = 0
     lock_reason: str = ""

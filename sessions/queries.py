@@ -7,6 +7,7 @@ from sqlalchemy import Select, and_, bindparam, func, insert, or_, select, true,
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.auth.access import Scope
 from gateway.db import AnyRow, table_of
 from sessions.models import TRANSITIONS, Desired, Sender, Server, Session, SessionState
 
@@ -71,10 +72,14 @@ async def event_times(connection: AsyncConnection, server_id: str) -> dict[int, 
 
 
 async def list_sessions(
-    connection: AsyncConnection, number: str | None, states: Sequence[str], offset: int, limit: int
+    connection: AsyncConnection, scope: Scope | None, states: Sequence[str], offset: int, limit: int
 ) -> tuple[Sequence[AnyRow], int]:
-    """A page of sessions by number, and how many there are; of one number, or of all for None."""
-    where = [sender.c.number == number] if number else []
+    """A page of sessions by number, and how many there are; those of a scope, or all for None."""
+    where = []
+    if scope is not None and scope.number is not None:
+        where.append(sender.c.number == scope.number)
+    if scope is not None and scope.account_id is not None:
+        where.append(sender.c.account_id == scope.account_id)
     if states:
         where.append(session.c.state.in_(states))
     condition = and_(True, *where)
@@ -85,10 +90,16 @@ async def list_sessions(
 
 async def ensure_sender(tx: AsyncConnection, number: str, account_id: str, now: float) -> int:
     """The id of the sender of `number`, made if it was not there."""
-    values = {"number": number, "account_id": account_id, "created_at": now}
+    values = {"number": number, "account_id": account_id, "proven": False, "created_at": now}
     upsert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
     await tx.execute(upsert(sender).values(**values).on_conflict_do_nothing(index_elements=["number"]))
     return int((await tx.execute(select(sender.c.id).where(sender.c.number == number))).scalar_one())
+
+
+async def accounts_of_senders(connection: AsyncConnection, numbers: Sequence[str]) -> set[str]:
+    """The accounts that have these numbers, of those that are known."""
+    query = select(sender.c.account_id).where(sender.c.number.in_(numbers))
+    return set((await connection.execute(query)).scalars())
 
 
 async def place(tx: AsyncConnection, *, besides: str | None = None) -> AnyRow | None:
@@ -142,10 +153,16 @@ async def change(tx: AsyncConnection, sender_id: int, **values: Any) -> None:
     await tx.execute(update(session).where(session.c.sender_id == sender_id).values(**values))
 
 
-async def want(tx: AsyncConnection, sender_id: int, desired: Desired, **values: Any) -> bool:
-    """Store what a session is meant to be, and other columns; False for one that is being removed: that stays so."""
+async def want(
+    tx: AsyncConnection, sender_id: int, desired: Desired, *, only_if: str | None = None, **values: Any
+) -> bool:
+    """Store what a session is meant to be, and other columns; False for one that is being removed: that stays so.
+
+    With `only_if` False for one in another state, too.
+    """
     stays = session.c.desired != Desired.DELETED if desired is not Desired.DELETED else true()
-    wanted = update(session).where(session.c.sender_id == sender_id, stays)
+    same = session.c.state == only_if if only_if is not None else true()
+    wanted = update(session).where(session.c.sender_id == sender_id, stays, same)
     return (await tx.execute(wanted.values(desired=desired, **values))).rowcount == 1
 
 

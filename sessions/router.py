@@ -1,14 +1,16 @@
 """Routes of the sessions: pair a number, see how it is, stop it, remove it."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query
 
-from gateway.auth.access import Access, Caller
+from gateway.auth.access import Access, Caller, PhoneReader
 from gateway.db import AnyRow
-from gateway.errors import NotFound
 from gateway.http.pages import Page, PageRequest, make_page
+from gateway.idempotency.header import Idempotency, Once
+from gateway.late_routes import LateRouter
 from sessions.keepalive import clocks
 from sessions.keepalive.clocks import Periods
 from sessions.keepalive.sentences import sentence
@@ -29,13 +31,13 @@ from sessions.service import SessionService
 Number = Annotated[str, Path(description="The sender's number, written in any way", max_length=40)]
 
 
-def describe(row: AnyRow, service: SessionService, periods: Periods) -> dict[str, object]:
+def describe(row: AnyRow, phones: PhoneReader, periods: Periods) -> dict[str, object]:
     """A session row as the API tells it, at the time that it was read."""
     now = row.read_at
     locked = row.locked_until > now
     return {
         "phone_number": f"+{row.number}",
-        "grade": service.phones.grade(row.number),
+        "grade": phones.grade(row.number),
         "status": row.state,
         "waha_status": row.waha_status,
         "reason": passkey_hint(row) or row.reason,
@@ -59,23 +61,30 @@ def describe(row: AnyRow, service: SessionService, periods: Periods) -> dict[str
     }
 
 
-def build_router(service: SessionService, opening: Opening, access: Access, periods: Periods) -> APIRouter:
+def build_router(
+    service: SessionService, opening: Opening, access: Access, periods: Periods, idempotency: Idempotency
+) -> APIRouter:
     """The routes under `/api/sessions`."""
-    router = APIRouter(prefix="/api/sessions", tags=["sessions"])
+    router = LateRouter(prefix="/api/sessions", tags=["sessions"])
     Who = Annotated[Caller, Depends(access.caller)]  # noqa: N806 - a type
     Shown = Annotated[Caller, Depends(access.pairing)]  # noqa: N806 - a type
-
-    def allowed(caller: Caller, text: str) -> str:
-        number = service.phones.digits(text, "phone_number")
-        if not caller.may_use(number):
-            raise NotFound("there is no session for this number, or it is not yours")
-        return number
+    JustOnce = Annotated[Once, Depends(idempotency)]  # noqa: N806 - a type
 
     def out(row: AnyRow) -> SessionOut:
-        return SessionOut.model_validate(describe(row, service, periods))
+        return SessionOut.model_validate(describe(row, service.phones, periods))
+
+    async def move(
+        caller: Caller, phone_number: str, once: Once, act: Callable[[str], Awaitable[AnyRow]]
+    ) -> SessionOut:
+        async def moved() -> SessionOut:
+            return out(await act(await service.allowed(caller, phone_number)))
+
+        return await once.step(SessionOut, caller, moved)
 
     @router.post("", status_code=201, summary="Create or start a session")
-    async def create(body: SessionCreate, caller: Annotated[Caller, Depends(access.anybody)]) -> SessionCreated:
+    async def create(
+        body: SessionCreate, caller: Annotated[Caller, Depends(access.anybody)], once: JustOnce
+    ) -> SessionCreated:
         """Open a session for a number and begin its pairing. Then show `GET /api/sessions/{number}/qr`.
 
         Needs no credential: only the phone's owner can scan, and the `sender_token` of the answer counts for everything
@@ -83,9 +92,14 @@ def build_router(service: SessionService, opening: Opening, access: Access, peri
 
         409 while another pairing of the number is open, or when it is connected; 503 when no server has room.
         """
-        number = allowed(caller, body.phone_number)
-        created = await opening.create(caller, number)
-        return SessionCreated.model_validate({**describe(created.row, service, periods), "sender_token": created.token})
+        number = service.phones.digits(body.phone_number, "phone_number")
+
+        async def made() -> SessionCreated:
+            created = await opening.create(caller, number)
+            shown = {**describe(created.row, service.phones, periods), "sender_token": created.token}
+            return SessionCreated.model_validate(shown)
+
+        return await once.step(SessionCreated, caller, made, shown_once="sender_token")
 
     @router.get("", summary="List sessions")
     async def list_sessions(
@@ -95,19 +109,19 @@ def build_router(service: SessionService, opening: Opening, access: Access, peri
         status: Annotated[list[SessionState] | None, Query(description="Only these states")] = None,
     ) -> Page[SessionOut]:
         """The caller's sessions; an operator sees all."""
-        number = caller.scope(service.phones.optional_digits(sender_number))
-        rows, total = await service.page(number, [str(s) for s in status or []], page.offset, page.limit)
+        scope = caller.scope(service.phones.optional_digits(sender_number))
+        rows, total = await service.page(scope, [str(s) for s in status or []], page.offset, page.limit)
         return make_page([out(row) for row in rows], total, page)
 
     @router.get("/{phone_number}", summary="One session")
     async def get(phone_number: Number, caller: Shown) -> SessionOut:
         """The session's state and details: poll this after asking for the QR code."""
-        return out(await service.get(allowed(caller, phone_number)))
+        return out(await service.get(await service.allowed(caller, phone_number)))
 
     @router.get("/{sender_number}/status", summary="Where a session is")
     async def status_of(sender_number: Number, caller: Shown) -> SessionStatusOut:
         """`active in memory` while WAHA runs it, `saved in DB` otherwise, `not found` where there is none."""
-        number = allowed(caller, sender_number)
+        number = await service.allowed(caller, sender_number)
         row = await service.find(number)
         if row is None:
             return SessionStatusOut(
@@ -132,27 +146,32 @@ def build_router(service: SessionService, opening: Opening, access: Access, peri
     @router.get("/{phone_number}/me", summary="The paired account")
     async def me(phone_number: Number, caller: Who) -> MeOut:
         """The WhatsApp account behind the session; 409 while it is not connected."""
-        return MeOut.model_validate(await service.me(allowed(caller, phone_number)))
+        return MeOut.model_validate(await service.me(await service.allowed(caller, phone_number)))
 
     @router.post("/{phone_number}/start", summary="Start")
-    async def start(phone_number: Number, caller: Who) -> SessionOut:
+    async def start(phone_number: Number, caller: Who, once: JustOnce) -> SessionOut:
         """Start a stopped session; one that has failed is restarted, one that runs is left alone."""
-        return out(await service.start(allowed(caller, phone_number)))
+        return await move(caller, phone_number, once, service.start)
+
+    @router.post("/{phone_number}/restart", summary="Restart")
+    async def restart(phone_number: Number, caller: Who, once: JustOnce) -> SessionOut:
+        """Stop the session and start it anew, also one that runs; it stays paired, and its messages wait meanwhile."""
+        return await move(caller, phone_number, once, service.restart)
 
     @router.post("/{phone_number}/stop", summary="Stop")
-    async def stop(phone_number: Number, caller: Who) -> SessionOut:
+    async def stop(phone_number: Number, caller: Who, once: JustOnce) -> SessionOut:
         """Stop the session; it stays paired, and its messages wait."""
-        return out(await service.stop(allowed(caller, phone_number)))
+        return await move(caller, phone_number, once, service.stop)
 
     @router.post("/{phone_number}/logout", summary="Log out")
-    async def logout(phone_number: Number, caller: Who) -> SessionOut:
+    async def logout(phone_number: Number, caller: Who, once: JustOnce) -> SessionOut:
         """Unpair the phone. The sender's tokens end; to send again, scan again."""
-        return out(await service.logout(allowed(caller, phone_number)))
+        return await move(caller, phone_number, once, service.logout)
 
-    @router.delete("/{sender_number}", summary="Remove a session (operator)", tags=["admin"])
-    async def delete(sender_number: Number, _: Annotated[Caller, Depends(access.admin)]) -> SessionRemoved:
+    @router.delete("/{phone_number}", summary="Remove a session (operator)", tags=["admin"])
+    async def delete(phone_number: Number, _: Annotated[Caller, Depends(access.admin)]) -> SessionRemoved:
         """Unpair and remove the session, here and at WAHA. Campaigns and their history stay."""
-        number = service.phones.digits(sender_number, "sender_number")
+        number = service.phones.digits(phone_number, "phone_number")
         await service.delete(number)
         return SessionRemoved(phone_number=f"+{number}", status="removed", message="the session was removed")
 

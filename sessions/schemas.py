@@ -26,7 +26,7 @@ class SessionCreate(BaseModel):
     phone_number: PhoneText = Field(description="The number, written in any way")
 
 
-_SESSION: dict[str, Any] = {
+SESSION_EXAMPLE: dict[str, Any] = {
     "phone_number": "+42108077",
     "grade": "possible",
     "status": "CONNECTED",
@@ -50,7 +50,7 @@ _SESSION: dict[str, Any] = {
     "capping": None,
     "created_at": "2026-11-21T08:59:40Z",
 }
-_NEW_SESSION: dict[str, Any] = _SESSION | {
+_NEW_SESSION: dict[str, Any] = SESSION_EXAMPLE | {
     "status": "STARTING",
     "waha_status": "STARTING",
     "name": "",
@@ -69,7 +69,7 @@ _NEW_SESSION: dict[str, Any] = _SESSION | {
 class SessionOut(BaseModel):
     """A session as we tell it."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_SESSION]})
+    model_config = ConfigDict(json_schema_extra={"examples": [SESSION_EXAMPLE]})
 
     phone_number: str = Field(description="With country code and +", examples=["+42108077"])
     grade: str = Field(description="What libphonenumber thinks of the number: valid, possible or invalid")
@@ -104,7 +104,10 @@ class SessionCreated(SessionOut):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_NEW_SESSION]})
 
-    sender_token: str = Field(description="Shown this once; valid as soon as the phone has scanned")
+    sender_token: str | None = Field(
+        description="Shown this once; valid as soon as the phone has scanned. null where an `Idempotency-Key` gives an "
+        "earlier answer again"
+    )
 
 
 class SessionStatusOut(BaseModel):

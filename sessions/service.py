@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.auth import tokens
-from gateway.auth.access import PhoneReader
+from gateway.auth.access import Caller, PhoneReader, Scope
 from gateway.db import AnyRow, Database, read_now
-from gateway.errors import Conflict, NotFound, SessionNotConnected
+from gateway.errors import Conflict, NotFound, SessionNotConnected, WrongState
 from gateway.events import EventBus
 from gateway.waha.errors import SessionNotFound, SessionNotWorking, WahaError
 from gateway.waha.ids import parse_chat_id
@@ -16,6 +16,7 @@ from sessions.history import Diary, Kind
 from sessions.lifecycle import Held, Lifecycle, as_gateway_error, client_of
 from sessions.models import Desired, SessionState
 from sessions.news.state_writer import StateWriter
+from sessions.ownership import require_session
 from sessions.pairing.qr_codes import QrBook
 from sessions.servers.fleet import Fleet
 
@@ -24,7 +25,7 @@ PATIENCE_SECONDS = 5.0
 
 
 class SessionService:
-    """The session's verbs. Every one of them takes digits that were read and allowed before."""
+    """The session's verbs. Every one of them but `allowed` takes digits that were read and allowed before."""
 
     def __init__(
         self,
@@ -44,6 +45,17 @@ class SessionService:
         self._qr_book = qr_book
         self.phones = phones
 
+    async def allowed(self, caller: Caller, text: str, field: str = "phone_number") -> str:
+        """The digits of a number of the caller's, from a request's `field`.
+
+        Raises:
+            InvalidNumber: it cannot be read as a number.
+            NotFound: it is another's.
+        """
+        number = self.phones.digits(text, field)
+        await require_session(self._db, caller, number)
+        return number
+
     # --- looking ------------------------------------------------------------------------------------------------
 
     async def find(self, number: str) -> AnyRow | None:
@@ -58,10 +70,10 @@ class SessionService:
             raise NotFound("there is no session for this number; create it with POST /api/sessions")
         return row
 
-    async def page(self, number: str | None, states: list[str], offset: int, limit: int) -> tuple[list[AnyRow], int]:
+    async def page(self, scope: Scope | None, states: list[str], offset: int, limit: int) -> tuple[list[AnyRow], int]:
         """Some of the sessions, and how many there are."""
         async with self._db.read() as connection:
-            rows, total = await queries.list_sessions(connection, number, states, offset, limit)
+            rows, total = await queries.list_sessions(connection, scope, states, offset, limit)
         return list(rows), total
 
     async def me(self, number: str) -> Any:
@@ -93,11 +105,12 @@ class SessionService:
         return list(lines), total
 
     # --- doing --------------------------------------------------------------------------------------------------
-    # What is wanted is stored first: where we or WAHA fail after that, the keeper finishes it.
+    # What is wanted is stored first: where we or WAHA fail after that, the keeper finishes it. With `only_if`
+    # nothing is done to a session that is in another state by then.
 
-    async def start(self, number: str) -> AnyRow:
+    async def start(self, number: str, *, only_if: str | None = None) -> AnyRow:
         """Start a stopped session, or restart a failed one; one that runs is left alone."""
-        row = await self._want(number, Desired.RUNNING, repairs=0, repair_at=0.0)
+        row = await self._want(number, Desired.RUNNING, only_if, repairs=0, repair_at=0.0)
         async with self._held(row, "start") as held:
             info = await held.bring_up()
         member = self._fleet.member(row.server_id)
@@ -105,21 +118,36 @@ class SessionService:
             await self._writer.on_answer(member, held.row, info)
         return await self.get(number)
 
-    async def stop(self, number: str) -> AnyRow:
+    async def restart(self, number: str, *, only_if: str | None = None) -> AnyRow:
+        """Stop the session and start it anew, whatever its state; it stays paired."""
+        row = await self._want(number, Desired.RUNNING, only_if, repairs=0, repair_at=0.0)
+        async with self._held(row, "restart") as held:
+            try:
+                info = await held.restart()
+            except SessionNotFound:  # a WAHA that has lost it makes it anew
+                info = await held.bring_up()
+        member = self._fleet.member(row.server_id)
+        if member is not None:
+            await self._writer.on_answer(member, held.row, info)
+        return await self.get(number)
+
+    async def stop(self, number: str, *, only_if: str | None = None) -> AnyRow:
         """Stop the session; it stays paired."""
-        row = await self._want(number, Desired.STOPPED, pairing_until=None)
+        row = await self._want(number, Desired.STOPPED, only_if, pairing_until=None)
         async with self._held(row, "stop") as held:
             await held.stop()
         await self._stopped(row, Kind.STOPPED, "stopped on request")
         return await self.get(number)
 
-    async def logout(self, number: str) -> AnyRow:
+    async def logout(self, number: str, *, only_if: str | None = None) -> AnyRow:
         """Unpair the phone; the session is stopped, and its tokens end. Where WAHA fails, nothing has changed."""
         row = await self.get(number)
         async with self._held(row, "logout") as held:
+            if only_if is not None and held.row.state != only_if:
+                raise _moved(held.row, only_if)
             await held.logout()
             async with self._db.write() as tx:
-                gone = {"paired_at": None, "pairing_until": None, "requires_auth": True}
+                gone: dict[str, Any] = {"paired_at": None, "pairing_until": None, "requires_auth": True}
                 await queries.want(tx, row.sender_id, Desired.STOPPED, **gone)  # one that is being removed stays so
                 await tokens.revoke(tx, number)
             await held.stop()  # logging out a running session starts it again, at a QR
@@ -152,10 +180,13 @@ class SessionService:
         diary.tell(self._bus)
         self._writer.tell(row.sender_id, row.number, SessionState.STOPPED)
 
-    async def _want(self, number: str, desired: Desired, **values: Any) -> AnyRow:
+    async def _want(self, number: str, desired: Desired, only_if: str | None = None, **values: Any) -> AnyRow:
         row = await self.get(number)
         async with self._db.write() as tx:
-            wanted = await queries.want(tx, row.sender_id, desired, **values)
+            wanted = await queries.want(tx, row.sender_id, desired, only_if=only_if, **values)
+            fresh = await queries.find_session(tx, number)
+        if not wanted and fresh is not None and only_if not in (None, fresh.state):
+            raise _moved(fresh, only_if)
         if not wanted:
             raise Conflict(f"the session of +{number} is being removed")
         return row
@@ -180,3 +211,7 @@ class SessionService:
                 await diary.note(tx, row.sender_id, row.number, kind, reason, now)
         diary.tell(self._bus)
         self._writer.tell(row.sender_id, row.number, SessionState.STOPPED)
+
+
+def _moved(row: AnyRow, only_if: str | None) -> WrongState:
+    return WrongState(f"the session is {row.state}, and not {only_if} any more")

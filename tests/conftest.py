@@ -11,17 +11,37 @@ from typing import Any
 import pytest
 
 import gateway.app
-from tests.harness.databases import PostgresServer, fast_folder, in_a_thread, migrate_sqlite, sqlite_url
+from tests.harness.databases import PostgresServer, fast_folder, in_a_thread, migrate_sqlite, run_redis, sqlite_url
 from tests.harness.virtual_time import VirtualDatabase, VirtualLoop
 from tests.harness.world import World
+
+pytest_plugins = ["tests.browser.fixtures"]
 
 BOTH = [pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgres)]
 MakeWorld = Callable[..., Awaitable[World]]
 
 
+MARKERS = {
+    "virtual_time": "runs on an event loop that jumps over the time nothing happens",
+    "long": "takes minutes; runs only where it is asked for with -m long",
+    "alone": "says how long something takes; runs only where nothing runs beside it (-n 0)",
+}
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Name the markers of the harness."""
-    config.addinivalue_line("markers", "virtual_time: runs on an event loop that jumps over the time nothing happens")
+    for name, meaning in MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes minutes unless markers were chosen, and what must be alone where tests run side by side."""
+    chosen, side_by_side = bool(config.getoption("markexpr")), hasattr(config, "workerinput")
+    out = [name for name, left in (("long", not chosen), ("alone", side_by_side)) if left]
+    left = [item for item in items if any(item.get_closest_marker(name) for name in out)]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
 
 
 def pytest_asyncio_loop_factories(
@@ -65,6 +85,17 @@ def sqlite_folder(_sqlite_template: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="gateway-test-", dir=fast_folder()) as folder:
         shutil.copy(_sqlite_template, folder)
         yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Redis for this test session, where one is installed."""
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    if program is None:
+        pytest.skip("no redis-server is installed here")
+    pytest.importorskip("redis", reason="the client for Redis comes with the extra [redis]")
+    with run_redis(program, tmp_path_factory.mktemp("redis")) as url:
+        yield url
 
 
 @pytest.fixture(params=BOTH)

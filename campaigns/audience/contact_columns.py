@@ -10,6 +10,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+EXPORTED_RECIPIENTS = ("name", "phone", "groups", "variables")
+EXPORTED_MESSAGES = (
+    "message_id",
+    "recipient",
+    "status",
+    "sender_number",
+    "text",
+    "attempts",
+    "sent_at",
+    "delivered_at",
+    "read_at",
+    "error_code",
+    "error",
+)
+"""The columns of our own exports. In these files numbers are bare digits, country code first, in every region."""
+
 DELIMITERS = (",", ";", "\t", "|")
 
 _WHATSAPP = "whatsapp whatsappnumber whatsappno wa waid numerowhatsapp numerodewhatsapp"
@@ -34,6 +50,11 @@ class Layout:
     phone: int
     names: tuple[str, ...]
     has_header: bool
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is that of a file which we have exported."""
+        return self.names in (EXPORTED_RECIPIENTS, EXPORTED_MESSAGES)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -70,6 +91,15 @@ def guess_layout(rows: Sequence[Sequence[str]], likeness: Callable[[str], int]) 
     if len(by_content) != 1:  # none, or a choice that is not ours to make
         return None
     return Layout(by_content[0], name_columns(rows[0], width), has_header=True)
+
+
+def layout_with_phone(rows: Sequence[Sequence[str]], phone: str, likeness: Callable[[str], int]) -> Layout | None:
+    """The layout of a list of which somebody says which column is the phone column; None if there is no such column."""
+    has_header = max(map(likeness, rows[0]), default=0) < 2
+    names = name_columns(rows[0] if has_header else (), max(map(len, rows)))
+    wanted = " ".join(phone.split()).casefold()
+    found = [index for index, name in enumerate(names) if name.casefold() == wanted]
+    return Layout(found[0], names, has_header) if found else None
 
 
 def name_columns(header: Sequence[str], width: int) -> tuple[str, ...]:

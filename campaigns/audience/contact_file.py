@@ -1,8 +1,8 @@
 """Reading a contact list as people really have it.
 
-CSV with comma, semicolon, tab or bar; UTF-8 with or without BOM, UTF-16, or a Windows code page; with a header in
-any order and language, or none. Each row becomes a `ContactRow` that tells its fate, so that nobody is lost
-silently: the four counts always add up to the rows of the file.
+CSV with comma, semicolon, tab or bar; UTF-8 with or without BOM, UTF-16, or a Windows code page; or an XLSX workbook;
+with a header in any order and language, or none. Each row becomes a `ContactRow` that tells its fate, so that nobody is
+lost silently: the four counts always add up to the rows of the file.
 
 The file is streamed: what is kept in memory is the first rows, and one small entry per different number.
 """
@@ -20,8 +20,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Literal, Self, TextIO, cast
 
-from campaigns.audience.contact_columns import Layout, guess_delimiter, guess_layout, name_columns, rows_of
-from gateway.phone import BlankPhoneNumber, InvalidPhoneNumber, PhoneNumber, read_phone
+from campaigns.audience.contact_columns import (
+    Layout,
+    guess_delimiter,
+    guess_layout,
+    layout_with_phone,
+    name_columns,
+    rows_of,
+)
+from campaigns.audience.workbook import WorkbookError, open_workbook
+from gateway.phone import BlankPhoneNumber, InvalidPhoneNumber, PhoneNumber, read_phone, read_stored
 
 Fate = Literal["ok", "duplicate", "invalid", "blank"]
 
@@ -30,7 +38,9 @@ MAX_LINE = 100_000  # characters
 
 _UNSENDABLE = re.compile("[\x00\ud800-\udfff]")
 _SEPARATOR_LINE = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # Excel's own way of naming the delimiter
-_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_DIGITS = re.compile(r"[0-9]{7,15}")
+_XLSX = b"PK\x03\x04"
+_OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 
 
 class ContactFileError(ValueError):
@@ -39,13 +49,17 @@ class ContactFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ContactRow:
-    """One row: `line` is where it begins in the file, from 1; `reason` is empty only where the fate is `ok`."""
+    """One row: `line` is where it begins in the file, from 1; `reason` is empty only where the fate is `ok`.
+
+    `written` is the number as it stands in the file.
+    """
 
     line: int
     phone: PhoneNumber | None
     fate: Fate
     reason: str = ""
     variables: dict[str, str] = field(default_factory=dict)
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,36 +116,36 @@ class ContactFile:
         variables = {names[index]: cell for index, cell in enumerate(record.cells) if index != at}
         text = record.cells[at] if at < len(record.cells) else ""
         try:
-            phone = read_phone(text, default_region=self._default_region, strict=self._strict)
+            phone = self._read(text)
         except BlankPhoneNumber as blank:
             reason = blank.reason if any(variables.values()) else "the row is empty"
-            return ContactRow(record.line, None, "blank", reason, variables)
+            return ContactRow(record.line, None, "blank", reason, variables, text)
         except InvalidPhoneNumber as invalid:
-            return ContactRow(record.line, None, "invalid", invalid.reason, variables)
+            return ContactRow(record.line, None, "invalid", invalid.reason, variables, text)
         first = self._first_line.setdefault(int("1" + phone.digits), record.line)  # "1": a zero may lead
         if first != record.line:
-            return ContactRow(record.line, phone, "duplicate", f"the same number as in line {first}", variables)
-        return ContactRow(record.line, phone, "ok", "", variables)
+            return ContactRow(record.line, phone, "duplicate", f"the same number as in line {first}", variables, text)
+        return ContactRow(record.line, phone, "ok", "", variables, text)
+
+    def _read(self, text: str) -> PhoneNumber:
+        """The number of a row. Our own exports have lost the plus: a region would make another number of the digits."""
+        if self.layout.is_ours and _DIGITS.fullmatch(text):
+            return read_stored(text, strict=self._strict)
+        return read_phone(text, default_region=self._default_region, strict=self._strict)
 
 
-def read_contacts(source: Path | BinaryIO | TextIO, *, default_region: str = "", strict: bool = False) -> ContactFile:
+def read_contacts(
+    source: Path | BinaryIO | TextIO, *, default_region: str = "", strict: bool = False, phone_column: str = ""
+) -> ContactFile:
     """Open a contact list and find out how it is written; its rows are then read while iterating.
 
-    A stream stays the caller's to close. Raises `ContactFileError` if it is empty, a workbook, or has no column of
-    phone numbers, and `OSError` if the path cannot be opened. While iterating: `ContactFileError` for a line that is
-    longer than any row of people.
+    `phone_column` names the column of the numbers where it is not to be guessed. A stream stays the caller's to close.
+    Raises `ContactFileError` if it is empty, an old workbook, or has no column of phone numbers, and `OSError` if the
+    path cannot be opened. While iterating: `ContactFileError` for a line that is longer than any row of people.
     """
     with ExitStack() as resources:
-        lines = _lines(_as_text(source, resources))
-        sample = list(islice(lines, SAMPLE_LINES))
-        separator = _SEPARATOR_LINE.fullmatch(sample[0]) if sample else None
-        skipped = 1 if separator else 0
-        delimiter = separator[1] if separator else guess_delimiter(sample)
-        first_rows = [row for row in rows_of(sample[skipped:], delimiter) if any(cell.strip() for cell in row)]
-        layout = guess_layout(first_rows, lambda cell: _likeness(cell, default_region))
-        if layout is None:
-            raise ContactFileError(_why_no_layout(first_rows))
-        records = _records(chain(sample[skipped:], lines), delimiter, skipped)
+        first_rows, records = _open(source, resources)
+        layout = _layout(first_rows, default_region, phone_column)
         return ContactFile(
             _without_header(records) if layout.has_header else records,
             layout,
@@ -141,11 +155,30 @@ def read_contacts(source: Path | BinaryIO | TextIO, *, default_region: str = "",
         )
 
 
+def _layout(first_rows: list[list[str]], default_region: str, phone_column: str) -> Layout:
+    def likeness(cell: str) -> int:
+        return _likeness(cell, default_region)
+
+    if phone_column and first_rows:
+        layout = layout_with_phone(first_rows, phone_column, likeness)
+        problem = f"there is no column {phone_column[:100]!r} ({_columns(first_rows)})"
+    else:
+        layout = guess_layout(first_rows, likeness)
+        problem = _why_no_layout(first_rows)
+    if layout is None:
+        raise ContactFileError(problem)
+    return layout
+
+
 def _why_no_layout(first_rows: list[list[str]]) -> str:
     if not first_rows:
         return "the file is empty"
+    return f"no column is known to hold phone numbers: name one of them 'phone' ({_columns(first_rows)})"
+
+
+def _columns(first_rows: list[list[str]]) -> str:
     columns = ", ".join(name_columns(first_rows[0], 0)[:10])
-    return f"no column is known to hold phone numbers: name one of them 'phone' (columns: {columns[:300]})"
+    return f"columns: {columns[:300]}"
 
 
 def _likeness(cell: str, default_region: str) -> int:
@@ -158,20 +191,57 @@ def _likeness(cell: str, default_region: str) -> int:
 # --- from bytes to cells ---
 
 
-def _as_text(source: Path | BinaryIO | TextIO, resources: ExitStack) -> TextIO:
+def _open(source: Path | BinaryIO | TextIO, resources: ExitStack) -> tuple[list[list[str]], Iterator[_Record]]:
+    """The first rows that are not empty, to learn the layout from, and all rows."""
     if isinstance(source, io.TextIOBase):
-        return cast("TextIO", source)
+        return _text_rows(cast("TextIO", source))
     if isinstance(source, Path):
         binary = resources.enter_context(source.open("rb"))
     else:
         binary = io.BufferedReader(cast("io.RawIOBase", source))
         resources.callback(binary.detach)
     head = binary.peek(4096)[:4096]
-    if head.startswith(_WORKBOOKS):
-        raise ContactFileError("this is a spreadsheet workbook, not a text: save it as CSV (UTF-8)")
+    if head.startswith(_XLSX):
+        return _workbook_rows(binary, resources)
+    if head.startswith(_OLD_WORKBOOK):
+        raise ContactFileError(
+            "this is an old or encrypted workbook: save it as XLSX without a password, or as CSV (UTF-8)"
+        )
     text = io.TextIOWrapper(binary, _encoding(head), errors=_AS_WINDOWS, newline="")
     resources.callback(text.detach)
-    return text
+    return _text_rows(text)
+
+
+def _text_rows(text: TextIO) -> tuple[list[list[str]], Iterator[_Record]]:
+    lines = _lines(text)
+    sample = list(islice(lines, SAMPLE_LINES))
+    separator = _SEPARATOR_LINE.fullmatch(sample[0]) if sample else None
+    skipped = 1 if separator else 0
+    delimiter = separator[1] if separator else guess_delimiter(sample)
+    first_rows = rows_of(sample[skipped:], delimiter)
+    return _not_empty(first_rows), _records(chain(sample[skipped:], lines), delimiter, skipped)
+
+
+def _workbook_rows(binary: BinaryIO, resources: ExitStack) -> tuple[list[list[str]], Iterator[_Record]]:
+    try:
+        cells = resources.enter_context(open_workbook(binary))
+        records = _workbook_records(cells)
+        sample = list(islice(records, SAMPLE_LINES))
+    except WorkbookError as error:
+        raise ContactFileError(str(error)) from error
+    return _not_empty(record.cells for record in sample), chain(sample, records)
+
+
+def _workbook_records(rows: Iterator[tuple[int, list[str]]]) -> Iterator[_Record]:
+    try:
+        for line, cells in rows:
+            yield _Record(line, [_UNSENDABLE.sub("", cell).strip() for cell in cells])
+    except WorkbookError as error:
+        raise ContactFileError(str(error)) from error
+
+
+def _not_empty(rows: Iterable[list[str]]) -> list[list[str]]:
+    return [row for row in rows if any(cell.strip() for cell in row)]
 
 
 def _encoding(head: bytes) -> str:

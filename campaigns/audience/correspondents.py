@@ -7,7 +7,7 @@ costs at most a message that waits longer.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -71,9 +71,18 @@ class Correspondents:
         self._hidden: OrderedDict[_Line, _Question] = OrderedDict()
         self._phones: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._fresh: OrderedDict[_Line, float] = OrderedDict()
+        self._told: list[Callable[[Member, str, str, str], None]] = []
         self._wake = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
+
+    def on_phone(self, told: Callable[[Member, str, str, str], None]) -> None:
+        """From now on call `told` with the session, the hidden id and its number (digits) whenever WAHA tells one."""
+        self._told.append(told)
+
+    def phone_of(self, server_id: str, lid: str) -> str | None:
+        """The number (digits) behind a hidden id, if a server has told it lately."""
+        return self._phones.get((server_id, lid))
 
     def note(self, member: Member, event: MessageAckEvent | MessageAnyEvent) -> None:
         """Remember who wrote to a session; never waits. What we sent, receipts, groups and channels are passed over."""
@@ -151,20 +160,28 @@ class Correspondents:
     async def _ask(self, line: _Line, question: _Question) -> None:
         question.tries += 1
         question.ask_at = self._clock.monotonic() + RETRY_SECONDS * 2**question.tries
-        try:
-            phone = await question.member.client.phone_of_lid(line.session, line.who)
-        except WahaError as error:
-            phone = None
-            log.info("hidden_id_unanswered", session=line.session, tries=question.tries, error=str(error))
+        phone = self._phones.get((line.server_id, line.who))  # another session may have been told meanwhile
+        if phone is None:
+            phone = await self._phone_of(line, question)
         if phone is not None:
             self._phones[line.server_id, line.who] = phone
             _trim(self._phones)
             self._hear(_Line(line.server_id, line.session, phone), question.wrote_at)
+            for told in self._told:
+                told(question.member, line.session, line.who, phone)
         elif question.tries < TRIES:
             return
         else:
             log.warning("hidden_id_unknown", session=line.session, tries=question.tries)
         self._hidden.pop(line, None)
+
+    async def _phone_of(self, line: _Line, question: _Question) -> str | None:
+        """The number that WAHA has for a hidden id; None where it knows none, or does not answer."""
+        try:
+            return await question.member.client.phone_of_lid(line.session, line.who)
+        except WahaError as error:
+            log.info("hidden_id_unanswered", session=line.session, tries=question.tries, error=str(error))
+            return None
 
 
 async def write_correspondents(tx: AsyncConnection, heard: Sequence[tuple[str, str, str, float]]) -> None:

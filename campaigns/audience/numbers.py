@@ -36,6 +36,11 @@ class CheckedNumbers:
 
     async def find(self, phone: str) -> NumberCheck | None:
         """What is known of a number; None if it was not asked within 30 days."""
+        known = await self.find_dated(phone)
+        return None if known is None else known[0]
+
+    async def find_dated(self, phone: str) -> tuple[NumberCheck, float] | None:
+        """The same, and when that was told."""
         now = self._db.clock.now()
         if phone not in self._known:
             async with self._db.read() as connection:
@@ -45,7 +50,7 @@ class CheckedNumbers:
             self._remember(phone, NumberCheck(row.exists, row.chat_id), row.checked_at)
         check, checked_at = self._known[phone]
         self._known.move_to_end(phone)
-        return check if now - checked_at < KEEP_SECONDS else None
+        return (check, checked_at) if now - checked_at < KEEP_SECONDS else None
 
     async def store(self, tx: AsyncConnection, phone: str, check: NumberCheck, now: float) -> None:
         """Keep an answer that was just given."""

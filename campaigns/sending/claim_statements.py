@@ -3,13 +3,17 @@
 A partial index is used only where its predicate stands in the statement as it is: so states are literals here.
 """
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Integer, String, and_, bindparam, func, literal_column, or_, select, update
 
+from campaigns.audience.optouts.queries import suppressed
 from campaigns.sending.models import CampaignState, MessageState
 from campaigns.sending.tables import campaign, campaign_sender, lane, message, sender, server, session
+from gateway.batch import among, batch
+from gateway.db import ID, SECONDS
 from sessions.models import SessionState
 
 IS_QUEUED: ColumnElement[bool] = literal_column("message.state = 'queued'")
+HAS_TIME: ColumnElement[bool] = literal_column("message.not_before > 0")
 _READY = and_(
     session.c.state == SessionState.CONNECTED,
     session.c.moving_to.is_(None),  # it is about to be stopped
@@ -28,7 +32,15 @@ DUE_LANES = (
         lane.c.last_answer_at,
         lane.c.message_delay,
         lane.c.extra_delay,
+        lane.c.timezone,
+        lane.c.daily_cap,
+        lane.c.day_ends_at,
+        lane.c.sent_today,
+        lane.c.slice_at,
+        lane.c.slice_sent,
+        lane.c.slices,
         sender.c.number,
+        sender.c.account_id,
         session.c.name.label("session_name"),
         session.c.server_id,
         session.c.paired_at,
@@ -47,17 +59,28 @@ DUE_LANES = (
         or_(lane.c.owner.is_(None), lane.c.due_at <= bindparam("now")),
     )
     .order_by(lane.c.due_at)
-    .limit(bindparam("batch"))
+    .limit(bindparam("room"))
     .with_for_update(of=lane, skip_locked=True)
 )
 
-OFFERS = (
+_HAS_WORK: tuple[ColumnElement[bool], ...] = (
+    literal_column("campaign_sender.open"),
+    campaign.c.state.in_((CampaignState.QUEUED, CampaignState.RUNNING)),
+    campaign.c.n_queued > 0,
+)
+SHARES = (
     select(
         campaign_sender.c.sender_id,
+        campaign_sender.c.campaign_id,
         campaign_sender.c.position,
         campaign_sender.c.served_at,
-        campaign.c.id.label("campaign_id"),
-        campaign.c.state,
+    )
+    .select_from(campaign_sender.join(campaign, campaign.c.id == campaign_sender.c.campaign_id))
+    .where(campaign_sender.c.sender_id.in_(among("senders", Integer())), *_HAS_WORK)
+)
+CAMPAIGNS = (
+    select(
+        campaign.c.id,
         campaign.c.priority,
         campaign.c.rotation,
         campaign.c.failover,
@@ -67,25 +90,28 @@ OFFERS = (
         campaign.c.last_answer_at,
         campaign.c.last_sender_id,
         campaign.c.started_at,
+        campaign.c.opens_at,
+        campaign.c.closes_at,
+        campaign.c.next_at,
+        campaign.c.max_lateness,
+        campaign.c.client_id,
         campaign.c.template,
         campaign.c.media_id,
+        campaign.c.account_id,
+        campaign.c.purpose,
+        campaign.c.cap_messages,
+        campaign.c.cap_days,
     )
-    .select_from(campaign_sender.join(campaign, campaign.c.id == campaign_sender.c.campaign_id))
     .where(
-        campaign_sender.c.sender_id.in_(bindparam("senders", expanding=True)),
-        literal_column("campaign_sender.open"),
+        campaign.c.id.in_(among("campaigns", ID)),
         campaign.c.state.in_((CampaignState.QUEUED, CampaignState.RUNNING)),
         campaign.c.n_queued > 0,
     )
-    .with_for_update(of=campaign, skip_locked=True)
+    .with_for_update(skip_locked=True)
 )
 
-POOLS = (
-    select(
-        campaign_sender.c.campaign_id,
-        campaign_sender.c.sender_id,
-        and_(_ABLE, message.c.uncertain_at.is_(None)).label("able"),
-    )
+POOL = (
+    select(campaign_sender.c.sender_id, and_(_ABLE, message.c.uncertain_at.is_(None)).label("able"))
     .select_from(
         campaign_sender.join(lane, lane.c.sender_id == campaign_sender.c.sender_id)
         .join(sender, sender.c.id == campaign_sender.c.sender_id)
@@ -93,9 +119,10 @@ POOLS = (
         .outerjoin(session, session.c.sender_id == campaign_sender.c.sender_id)
         .outerjoin(server, server.c.id == session.c.server_id)
     )
-    .where(campaign_sender.c.campaign_id.in_(bindparam("campaigns", expanding=True)))
-    .order_by(campaign_sender.c.campaign_id, campaign_sender.c.position)
+    .where(campaign_sender.c.campaign_id == bindparam("campaign"))
+    .order_by(campaign_sender.c.position)
 )
+GIVEN_BACK = batch("given_back", campaign_id=ID, sender_id=Integer())
 
 HEAD_COLUMNS = (
     message.c.id,
@@ -107,6 +134,7 @@ HEAD_COLUMNS = (
     message.c.attempts,
     message.c.sender_id,
     message.c.chat_id,
+    message.c.not_before,
 )
 _FIRST_OF_CAMPAIGN = (
     select(func.min(message.c.seq))
@@ -119,31 +147,22 @@ HEADS_OF_CAMPAIGNS = (
     .select_from(
         campaign.join(message, and_(message.c.campaign_id == campaign.c.id, message.c.seq == _FIRST_OF_CAMPAIGN))
     )
-    .where(campaign.c.id.in_(bindparam("campaigns", expanding=True)))
+    .where(campaign.c.id.in_(among("campaigns", ID)))
 )
+_shares = batch("shares", campaign_id=ID, sender_id=Integer())
 _FIRST_OF_SHARE = (
     select(func.min(message.c.seq))
     .where(
-        message.c.campaign_id == campaign_sender.c.campaign_id,
-        message.c.sender_id == campaign_sender.c.sender_id,
+        message.c.campaign_id == _shares.c.campaign_id,
+        message.c.sender_id == _shares.c.sender_id,
         IS_QUEUED,
         message.c.not_before <= bindparam("now"),
     )
-    .correlate(campaign_sender)
+    .correlate(_shares)
     .scalar_subquery()
 )
-HEADS_OF_SHARES = (
-    select(*HEAD_COLUMNS)
-    .select_from(
-        campaign_sender.join(
-            message,
-            and_(message.c.campaign_id == campaign_sender.c.campaign_id, message.c.seq == _FIRST_OF_SHARE),
-        )
-    )
-    .where(
-        campaign_sender.c.campaign_id.in_(bindparam("campaigns", expanding=True)),
-        campaign_sender.c.sender_id.in_(bindparam("senders", expanding=True)),
-    )
+HEADS_OF_SHARES = select(*HEAD_COLUMNS).select_from(
+    _shares.join(message, and_(message.c.campaign_id == _shares.c.campaign_id, message.c.seq == _FIRST_OF_SHARE))
 )
 FIRST_FEW = (
     select(*HEAD_COLUMNS)
@@ -152,7 +171,22 @@ FIRST_FEW = (
     .limit(bindparam("count"))
 )
 UNDEALT = FIRST_FEW.where(message.c.sender_id.is_(None))
-DEAL = update(message).where(message.c.id == bindparam("b_id"), IS_QUEUED).values(sender_id=bindparam("b_sender_id"))
+# where messages have times of their own, those that wait may be many: these look at none of them
+FIRST_TIMED = (
+    select(*HEAD_COLUMNS)
+    .where(
+        message.c.campaign_id == bindparam("campaign"), IS_QUEUED, HAS_TIME, message.c.not_before <= bindparam("now")
+    )
+    .order_by(message.c.not_before, message.c.seq)
+    .limit(bindparam("count"))
+)
+TIMED_UNDEALT = FIRST_TIMED.where(message.c.sender_id.is_(None))
+EARLIEST = select(func.min(message.c.not_before)).where(
+    message.c.campaign_id == bindparam("campaign"), IS_QUEUED, HAS_TIME
+)
+SET_NEXT = update(campaign).where(campaign.c.id == bindparam("b_id")).values(next_at=bindparam("b_next_at"))
+_dealt = batch("dealt", id=ID, sender_id=Integer())
+DEAL = update(message).where(message.c.id == _dealt.c.id, IS_QUEUED).values(sender_id=_dealt.c.sender_id)
 
 SET_TURN = update(campaign).where(campaign.c.id == bindparam("b_id")).values(turn=bindparam("b_turn"))
 HAS_WORK = (
@@ -160,10 +194,8 @@ HAS_WORK = (
     .distinct()
     .select_from(campaign_sender.join(campaign, campaign.c.id == campaign_sender.c.campaign_id))
     .where(
-        campaign_sender.c.sender_id.in_(bindparam("senders", expanding=True)),
-        literal_column("campaign_sender.open"),
-        campaign.c.state.in_((CampaignState.QUEUED, CampaignState.RUNNING)),
-        campaign.c.n_queued > 0,
+        campaign_sender.c.sender_id.in_(among("senders", Integer())),
+        *_HAS_WORK,
     )
 )
 
@@ -178,28 +210,55 @@ LEFT_BEHIND = select(
     message.c.started_at,
     message.c.uncertain_at,
     func.coalesce(message.c.sent_at, message.c.finished_at).label("told_at"),
-).where(message.c.id.in_(bindparam("ids", expanding=True)))
+).where(message.c.id.in_(among("ids", ID)))
 IS_UNCERTAIN = update(message).where(message.c.id == bindparam("b_id")).values(uncertain_at=message.c.started_at)
 
+_messages = batch(
+    "messages",
+    id=ID,
+    sender_id=Integer(),
+    wa_id=String(),
+    started_at=SECONDS,
+    person=String(),
+    account_id=String(),
+    owner=String(),
+)
 TAKE_MESSAGE = (
     update(message)
-    .where(message.c.id == bindparam("b_id"), IS_QUEUED)
+    .where(
+        message.c.id == _messages.c.id,
+        IS_QUEUED,
+        ~suppressed(_messages.c.person, _messages.c.account_id, _messages.c.owner),
+    )
     .values(
         state=MessageState.SENDING,
-        sender_id=bindparam("b_sender_id"),
-        wa_id=bindparam("b_wa_id"),
-        started_at=bindparam("b_started_at"),
+        sender_id=_messages.c.sender_id,
+        wa_id=_messages.c.wa_id,
+        started_at=_messages.c.started_at,
         attempts=message.c.attempts + 1,
     )
+    .returning(message.c.id)
 )
+_taken = batch("taken", sender_id=Integer(), message_id=ID)
 TAKE_LANE = (
+    update(lane)
+    .where(lane.c.sender_id == _taken.c.sender_id)
+    .values(
+        owner=bindparam("owner"),
+        epoch=lane.c.epoch + 1,
+        due_at=bindparam("until", type_=SECONDS),
+        message_id=_taken.c.message_id,
+    )
+)
+ROLL_LANE = (
     update(lane)
     .where(lane.c.sender_id == bindparam("b_sender_id"))
     .values(
-        owner=bindparam("b_owner"),
-        epoch=lane.c.epoch + 1,
-        due_at=bindparam("b_due_at"),
-        message_id=bindparam("b_message_id"),
+        day_ends_at=bindparam("b_day_ends_at"),
+        sent_today=bindparam("b_sent_today"),
+        slice_at=bindparam("b_slice_at"),
+        slice_sent=bindparam("b_slice_sent"),
+        slices=bindparam("b_slices"),
     )
 )
 PARK_LANE = (
@@ -207,16 +266,28 @@ PARK_LANE = (
     .where(lane.c.sender_id == bindparam("b_sender_id"))
     .values(owner=None, due_at=bindparam("b_due_at"), message_id=bindparam("b_message_id"))
 )
+REST_LANE = (
+    update(lane)
+    .where(lane.c.sender_id == bindparam("b_sender_id"))
+    .values(
+        owner=None,
+        message_id=None,
+        due_at=bindparam("b_until"),
+        resting_until=bindparam("b_until"),
+        resting_code=bindparam("b_code"),
+    )
+)
+_counted = batch("counted", id=ID, taken=Integer(), turn=Integer())
 COUNT_TAKEN = (
     update(campaign)
-    .where(campaign.c.id == bindparam("b_id"))
+    .where(campaign.c.id == _counted.c.id)
     .values(
-        n_queued=campaign.c.n_queued - bindparam("b_taken"),
-        n_sending=campaign.c.n_sending + bindparam("b_taken"),
-        in_flight=campaign.c.in_flight + bindparam("b_taken"),
-        turn=bindparam("b_turn"),
+        n_queued=campaign.c.n_queued - _counted.c.taken,
+        n_sending=campaign.c.n_sending + _counted.c.taken,
+        in_flight=campaign.c.in_flight + _counted.c.taken,
+        turn=_counted.c.turn,
         state=CampaignState.RUNNING,
-        started_at=func.coalesce(campaign.c.started_at, bindparam("b_now")),
+        started_at=func.coalesce(campaign.c.started_at, bindparam("now", type_=SECONDS)),
     )
 )
 SERVED = (
@@ -243,6 +314,11 @@ LANE_HEARD = (
     update(lane)
     .where(lane.c.sender_id == bindparam("b_sender_id"), func.coalesce(lane.c.last_answer_at, 0) < bindparam("b_at"))
     .values(last_answer_at=bindparam("b_at"))
+)
+LANE_HAS_SENT = (
+    update(lane)
+    .where(lane.c.sender_id == bindparam("b_sender_id"))
+    .values(sent_today=lane.c.sent_today + 1, slice_sent=lane.c.slice_sent + 1, sent_total=lane.c.sent_total + 1)
 )
 CAMPAIGN_HEARD = (
     update(campaign)

@@ -12,28 +12,33 @@ from typing import Any
 from sqlalchemy import bindparam, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from campaigns.sending.choosing import Choice, lease_of
+from campaigns.sending.choosing import choose_and_take
 from campaigns.sending.claim_statements import (
     CAMPAIGN_HEARD,
     CAMPAIGN_LOST_ONE,
     DUE_LANES,
     IS_UNCERTAIN,
+    LANE_HAS_SENT,
     LANE_HEARD,
     LEFT_BEHIND,
     PARK_LANE,
     TAKE_LANE,
 )
+from campaigns.sending.counting import finish_campaigns
 from campaigns.sending.models import MessageState
 from campaigns.sending.outcomes import Claim, QueueSettings, Task, Turn
-from campaigns.sending.settling import finish_campaigns
+from campaigns.sending.rows import DueLane, fetch
 from campaigns.sending.tables import lane
+from campaigns.sending.taking import lease
+from gateway.batch import pack_values
 from gateway.db import AnyRow
 
 
-async def claim_due(tx: AsyncConnection, settings: QueueSettings, turn: Turn) -> None:
-    """Claim what is due until `horizon_seconds` from now; adds to `turn.claims`."""
+async def claim_due(tx: AsyncConnection, settings: QueueSettings, turn: Turn, room: int) -> None:
+    """Claim what is due until `horizon_seconds` from now, through `room` lanes at most; adds to `turn.claims`."""
     horizon = turn.now + settings.horizon_seconds
-    lanes = (await tx.execute(DUE_LANES, {"horizon": horizon, "now": turn.now, "batch": settings.batch})).all()
+    due = {"horizon": horizon, "now": turn.now, "room": room}
+    lanes = fetch(DueLane, await tx.execute(DUE_LANES, due))
     if not lanes and not turn.stuck:
         return
     left = [row for row in lanes if row.message_id is not None]
@@ -41,16 +46,17 @@ async def claim_due(tx: AsyncConnection, settings: QueueSettings, turn: Turn) ->
         await _take_over(tx, settings, turn, left)
     free = [row for row in lanes if row.message_id is None]
     turn.stuck |= {row.sender_id for row in left}
-    await Choice(tx, settings, turn, free).run()
+    await choose_and_take(tx, settings, turn, free)
 
 
-async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, lanes: Sequence[AnyRow]) -> None:
+async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, lanes: Sequence[DueLane]) -> None:
     """Lanes with an unsettled message: it is uncertain, or its replica has died."""
-    rows = {row.id: row for row in await tx.execute(LEFT_BEHIND, {"ids": [row.message_id for row in lanes]})}
+    found_rows = await tx.execute(LEFT_BEHIND, {"ids": pack_values(row.message_id for row in lanes)})
+    rows = {row.id: row for row in found_rows.all()}
     died: list[dict[str, Any]] = []
     uncertain: list[dict[str, Any]] = []
     told: list[dict[str, Any]] = []
-    take: list[dict[str, Any]] = []
+    take: list[tuple[int, str]] = []
     park: list[dict[str, Any]] = []
     for row in lanes:
         found = rows[row.message_id]
@@ -65,7 +71,7 @@ async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, l
             wait = turn.now + settings.poll_seconds
             park.append({"b_sender_id": row.sender_id, "b_due_at": wait, "b_message_id": row.message_id})
         else:
-            take.append(lease_of(settings, turn, row.sender_id, row.message_id))
+            take.append((row.sender_id, found.id))
             turn.claims.append(_reconcile_claim(row, found, turn.now))
     if died:
         await tx.execute(CAMPAIGN_LOST_ONE, died)
@@ -76,15 +82,16 @@ async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, l
         )
     if told:
         await tx.execute(LANE_HEARD, [{"b_sender_id": entry["b_sender_id"], "b_at": entry["b_at"]} for entry in told])
+        await tx.execute(LANE_HAS_SENT, [{"b_sender_id": entry["b_sender_id"]} for entry in told])
         await tx.execute(CAMPAIGN_HEARD, told)
         await finish_campaigns(tx, turn, {entry["b_id"] for entry in told})
     if take:
-        await tx.execute(TAKE_LANE, take)
+        await tx.execute(TAKE_LANE, lease(settings, turn, take))
     if park:
         await tx.execute(PARK_LANE, park)
 
 
-def _reconcile_claim(row: AnyRow, found: AnyRow, now: float) -> Claim:
+def _reconcile_claim(row: DueLane, found: AnyRow, now: float) -> Claim:
     return Claim(
         task=Task.RECONCILE,
         sender_id=row.sender_id,

@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.sending import queries
 from campaigns.sending.lanes import MESSAGE_DELAY, SENDER_SWITCH_DELAY, read_delays, recompute_due
-from campaigns.sending.pacing import Delays
+from campaigns.sending.models import IDLE
+from campaigns.sending.pacing import Delays, ready_at
 from campaigns.sending.tables import lane, sender
-from gateway.db import Database
+from gateway.db import Database, read_now
 from gateway.errors import NotFound
 from gateway.events import DelaysChanged, EventBus
+from gateway.patience import write_patiently
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +34,12 @@ class DelayService:
 
     async def seed(self, delays: Delays) -> None:
         """At first start the settings give the delays; afterwards the database does."""
-        async with self._db.write() as tx:
+
+        async def put(tx: AsyncConnection) -> None:
             await queries.put_setting(tx, MESSAGE_DELAY, delays.message, overwrite=False)
             await queries.put_setting(tx, SENDER_SWITCH_DELAY, delays.switch, overwrite=False)
+
+        await write_patiently(self._db, put, "seeding delays")
 
     async def get(self) -> Delays:
         """The general delays."""
@@ -74,7 +80,19 @@ class DelayService:
                 raise NotFound("there is no sender of this number")
             await queries.ensure_lanes(tx, [sender_id])
             await tx.execute(update(lane).where(lane.c.sender_id == sender_id).values(message_delay=message))
-            await recompute_due(tx)
+            await pace_anew(tx, sender_id)
             general = (await read_delays(tx)).message
         self._bus.publish(DelaysChanged())
         return SenderDelay(number, message, general)
+
+
+async def pace_anew(tx: AsyncConnection, sender_id: int) -> None:
+    """Give one lane that waits its time anew; its row is locked by this transaction.
+
+    No other lane is looked at: whoever locks several does so in their order.
+    """
+    row = (await tx.execute(select(lane).where(lane.c.sender_id == sender_id))).one()
+    if row.owner is None and row.message_id is None and row.due_at < IDLE:
+        delay = (await read_delays(tx)).message if row.message_delay is None else row.message_delay
+        due_at = max(await read_now(tx), ready_at(row.last_answer_at, delay, row.extra_delay))
+        await tx.execute(update(lane).where(lane.c.sender_id == sender_id).values(due_at=due_at))

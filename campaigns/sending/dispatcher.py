@@ -10,18 +10,22 @@ A process that dies instead leaves leases that run out: the lane is then due aga
 """
 
 import asyncio
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
+from campaigns.audience.optouts.stops import Stops
+from campaigns.schedules.starting import ScheduleStarter
+from campaigns.sending.flights import Flight, Flights, Starts
+from campaigns.sending.last_look import LastLook
 from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Result, Task, Turn
+from campaigns.sending.pacing import Delays
 from campaigns.sending.queue import take_turn
+from campaigns.sending.steadiness import Steadiness
 from campaigns.sending.transmitter import Transmitter
 from gateway.clock import Clock
-from gateway.db import Database
+from gateway.db import Database, DatabaseAway
 from gateway.events import (
     CampaignFinished,
     CampaignHalted,
@@ -29,6 +33,7 @@ from gateway.events import (
     EventBus,
     SessionNoted,
     SessionStateChanged,
+    StartEnded,
     WorkAdded,
 )
 from sessions.history import Kind
@@ -36,22 +41,14 @@ from sessions.history import Kind
 log = structlog.get_logger()
 
 MAX_REST_SECONDS = 0.25
-LINGER_SECONDS = 0.002
+LEAST_REST_SECONDS = 0.002
+GATHER_SECONDS = 0.03
+"""How long an answer waits at most for others to share a transaction with."""
+UNSTORABLE = "what became of it could not be stored"
+EARLY_SECONDS = 1e-6
+"""Seconds since 1970 as doubles are no finer."""
 DRAIN_SECONDS = 8.0
 SETTLE_SECONDS = 1.5
-
-
-@dataclass(slots=True, eq=False)
-class _Flight:
-    """One claim on its way: armed (a timer), then fired (a task). Times are monotonic."""
-
-    claim: Claim
-    lease_until: float
-    renewed_at: float
-    born_at: float
-    age_seconds: float
-    timer: asyncio.TimerHandle | None = None
-    task: asyncio.Task[None] | None = None
 
 
 class Dispatcher:
@@ -64,6 +61,8 @@ class Dispatcher:
         bus: EventBus,
         clock: Clock,
         settings: QueueSettings,
+        starter: ScheduleStarter,
+        stops: Stops,
         *,
         timeout_seconds: float,
     ) -> None:
@@ -72,19 +71,28 @@ class Dispatcher:
         self._bus = bus
         self._clock = clock
         self._settings = settings
-        self._give_up_seconds = timeout_seconds + 30.0
-        self._flights: dict[int, _Flight] = {}
+        self._starter = starter
+        self._stops = stops
+        self._last_look = LastLook(db, clock)
+        self._flights = Flights(settings.lease_seconds, give_up_seconds=timeout_seconds + 30.0)
+        self._starts = Starts(settings.horizon_seconds)
+        self._steadiness = Steadiness(settings.lease_seconds)
         self._outcomes: list[tuple[Claim, Outcome]] = []
+        self._one_by_one = False  # while the database refuses one of them, and nobody knows which
         self._wake = asyncio.Event()
         self._stopping = False
+        self._lanes_wait = True
+        self._delays: Delays | None = None
+        self._gather_seconds = GATHER_SECONDS
         self._next_look = 0.0
         self._last_turn = 0.0
+        self._turned_at = clock.monotonic()
+        self._settled = 0
         self._look_at_fallen = 0.0
-        self._offset: float | None = None
-        self._steady_since = -math.inf
         self._taken_back: list[Callable[[Claim], bool]] = []
         self._loop: asyncio.Task[None] | None = None
         bus.subscribe(WorkAdded, lambda _: self.wake())
+        bus.subscribe(StartEnded, lambda _: self.wake())
         bus.subscribe(DelaysChanged, lambda _: self._take_back(lambda _claim: True))
         bus.subscribe(CampaignHalted, lambda e: self._take_back(lambda claim: claim.campaign_id == e.campaign_id))
         bus.subscribe(SessionStateChanged, self._on_session)
@@ -104,7 +112,7 @@ class Dispatcher:
     async def stop(self, grace_seconds: float = DRAIN_SECONDS) -> None:
         """No new sends from now on; what is in flight gets `grace_seconds`, then is settled as uncertain."""
         self.halt()
-        tasks = [flight.task for flight in self._flights.values() if flight.task]
+        tasks = self._flights.tasks()
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace_seconds)
             for task in late:
@@ -133,32 +141,40 @@ class Dispatcher:
         """How many messages are armed or under way."""
         return len(self._flights)
 
+    @property
+    def settled(self) -> int:
+        """How many outcomes this replica has settled since it was started."""
+        return self._settled
+
+    @property
+    def turn_age_seconds(self) -> float:
+        """How long ago the last turn was that the database took; before the first one, since there is a dispatcher."""
+        return self._clock.monotonic() - self._turned_at
+
     # --- the loop -----------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
         failures = 0
-        while not self._stopping or self._outcomes or self._flights:
+        while not self._stopping or self._outcomes or len(self._flights):
             await self._rest(failures)
             failures = 0 if await self._turn() else failures + 1
 
     async def _rest(self, failures: int) -> None:
         """Wait for a reason to look: an outcome, news, a lane's time, or a lease to renew."""
         if failures:
-            await self._clock.wait(asyncio.Event(), min(0.1 * 2**failures, 2.0))
+            await self._clock.wait(asyncio.Event(), min(0.1 * 2.0 ** min(failures, 8), 2.0))
             return
-        since = self._clock.monotonic() - self._last_turn
-        if since < LINGER_SECONDS:  # what is answered within these moments shares a transaction
-            await self._clock.sleep(LINGER_SECONDS - since)
         pause = min(self._next_look - self._clock.monotonic(), MAX_REST_SECONDS)
-        if pause > 0 and not self._outcomes:
-            await self._clock.wait(self._wake, pause)
+        await self._clock.wait(self._wake, max(pause, LEAST_REST_SECONDS))
         self._wake.clear()
 
     async def _turn(self) -> bool:
-        """One transaction: settle, renew, claim. False if the database refused; nothing is lost by that."""
-        outcomes, self._outcomes = self._outcomes, []
+        """One transaction: settle, renew, claim. False if it failed; nothing is lost by that."""
+        taken = 1 if self._one_by_one else len(self._outcomes)
+        outcomes, self._outcomes = self._outcomes[:taken], self._outcomes[taken:]
         self._taken_back.clear()
         before, started = self._last_turn, self._clock.monotonic()
+        renewals = self._flights.to_renew(started)
         self._last_turn = started
         try:
             async with self._db.write() as tx:
@@ -166,33 +182,60 @@ class Dispatcher:
                     tx,
                     self._settings,
                     outcomes,
-                    self._to_renew(started),
+                    [flight.claim for flight in renewals],
                     self._clock,
-                    claiming=not self._stopping,
+                    room=0 if self._stopping else self._starts.room(started, self._settings.batch),
+                    starts=0 if self._stopping else self._starter.room,
+                    claiming=not self._stopping and not self._one_by_one,
                     looking_for_fallen=started >= self._look_at_fallen,
+                    mending_times=self._steadiness.was_set_back,
+                    delays_before=self._delays,
                 )
-        except (SQLAlchemyError, OSError) as error:
+        except (DatabaseAway, OperationalError, InterfaceError, OSError) as error:  # it will be back
+            log.error("turn_failed", error=str(error), outcomes=len(outcomes))
             self._outcomes = outcomes + self._outcomes
-            log.error("turn_failed", error=str(error), outcomes=len(self._outcomes))
             return False
-        self._note_renewed(started)
-        self._notice_standstill(turn, started - before)
+        except Exception:  # a bug, and no reason for the lanes to stand still for good
+            log.exception("turn_failed", outcomes=len(outcomes))
+            self._outcomes = self._less_trusted(outcomes) + self._outcomes
+            self._one_by_one = bool(self._outcomes)
+            return False
+        self._one_by_one = self._one_by_one and bool(self._outcomes)
+        self._turned_at = self._clock.monotonic()
+        self._settled += len(outcomes)
+        self._flights.renewed(renewals, started)
+        self._steadiness.look(turn.now, turn.monotonic, started - before)
         if started >= self._look_at_fallen:
             self._look_at_fallen = started + self._settings.poll_seconds
+        self._starter.begin(turn.due)
+        self._note_delays(turn.delays)
         for claim in turn.claims:
             self._arm(claim, turn, started)
-        self._next_look = turn.monotonic + turn.next_due_at - turn.now - self._settings.horizon_seconds
+        self._next_look = max(turn.monotonic + turn.look_again_at - turn.now, self._starts.look_at)
         self._report(turn)
+        if self._one_by_one:
+            self.wake()
         return True
 
-    def _notice_standstill(self, turn: Turn, since_last_turn: float) -> None:
-        """The machine has slept, or its time was set: WAHA may have slept too, and carry out only now what it had."""
-        offset = turn.now - turn.monotonic
-        jump = 0.0 if self._offset is None else abs(offset - self._offset)
-        if self._offset is not None and max(jump, since_last_turn) > self._settings.lease_seconds:
-            log.warning("stood_still", seconds=round(max(jump, since_last_turn), 1))
-            self._steady_since = turn.monotonic
-        self._offset = offset
+    def _less_trusted(self, outcomes: list[tuple[Claim, Outcome]]) -> list[tuple[Claim, Outcome]]:
+        """Outcomes that the database, which is there, does not take: one that is alone is told without its details.
+
+        If that is not taken either it is let go: its lease runs out, and whoever takes the lane next looks it up.
+        """
+        if len(outcomes) != 1:
+            return outcomes
+        [(claim, outcome)] = outcomes
+        if outcome.reason == UNSTORABLE:
+            log.error("outcome_let_go", message_id=claim.message_id)
+            return []
+        return [(claim, self._unknown(UNSTORABLE))]
+
+    def _note_delays(self, delays: Delays) -> None:
+        """Where lanes rest between two messages there is time to gather; where not, they wait for their settlement."""
+        self._delays = delays
+        self._starts.spreading = delays.message > 0
+        self._lanes_wait = delays.message == 0
+        self._gather_seconds = GATHER_SECONDS if self._lanes_wait else min(GATHER_SECONDS, delays.message / 4)
 
     def _report(self, turn: Turn) -> None:
         for claim in turn.lost:
@@ -200,61 +243,52 @@ class Dispatcher:
         for campaign_id, state in turn.finished:
             log.info("campaign_finished", campaign_id=campaign_id, state=state)
             self._bus.publish(CampaignFinished(campaign_id, state))
+        for campaign_id, reason in turn.halted:
+            log.warning("campaign_paused_itself", campaign_id=campaign_id, reason=reason)
+            self._bus.publish(CampaignHalted(campaign_id))
         turn.diary.tell(self._bus)
-
-    # --- leases -------------------------------------------------------------------------------------------------
-
-    def _to_renew(self, now: float) -> list[Claim]:
-        """Flights whose lease has aged a quarter; one that is wedged loses its lane."""
-        every = self._settings.lease_seconds / 4
-        return [
-            flight.claim
-            for flight in self._flights.values()
-            if now - flight.renewed_at >= every
-            and now < flight.lease_until  # one that ran out while this process stood still may be another's by now
-            and now - flight.born_at < self._give_up_seconds
-        ]
-
-    def _note_renewed(self, started: float) -> None:
-        for claim in self._to_renew(started):
-            if flight := self._flights.get(claim.sender_id):
-                flight.renewed_at = started
-                flight.lease_until = started + self._settings.lease_seconds
 
     # --- flights ------------------------------------------------------------------------------------------------
 
     def _arm(self, claim: Claim, turn: Turn, started: float) -> None:
-        flight = _Flight(
-            claim=claim,
-            lease_until=started + self._settings.lease_seconds,
-            renewed_at=started,
-            born_at=started,
-            age_seconds=min(max(claim.fire_at, turn.now) - claim.started_at, turn.monotonic - self._steady_since),
-        )
-        self._flights[claim.sender_id] = flight
+        age = self._steadiness.at_most(max(claim.fire_at, turn.now) - claim.started_at, turn.monotonic)
+        # the database's time was read after `started`: so it closes no later than told
+        flight = self._flights.begin(claim, started, age, started + claim.closes_at - turn.now)
         halted = claim.task is Task.SEND and any(chosen(claim) for chosen in self._taken_back)
         if self._stopping or halted:  # by what came while the turn was under way
             self._end(flight, _unfired(claim))
             return
-        delay = turn.monotonic + claim.fire_at - turn.now - self._clock.monotonic()
-        if delay > 0:
-            flight.timer = self._clock.call_later(delay, lambda: self._fire(flight))
-        else:
-            self._fire(flight)
+        at = turn.monotonic + claim.fire_at - turn.now
+        self._fire(flight, self._starts.start_at(at, self._clock.monotonic()) if claim.task is Task.SEND else at)
 
-    def _fire(self, flight: _Flight) -> None:
-        """The moment has come: unless the lease is nearly over, for then another may hold the lane by now."""
-        flight.timer = None
-        if self._clock.monotonic() > flight.lease_until - self._settings.lease_seconds / 5:
-            self._end(flight, _unfired(flight.claim))
+    def _fire(self, flight: Flight, at: float) -> None:
+        """Let it go as soon as the moment has come, and not before: an event loop's timers may be early."""
+        delay = at - self._clock.monotonic()
+        if delay > EARLY_SECONDS:
+            flight.timer = self._clock.call_later(delay, lambda: self._fire(flight, at))
             return
-        flight.task = asyncio.create_task(self._fly(flight))
+        flight.timer = None
+        if self._holds(flight):
+            self._flights.fired(flight, asyncio.create_task(self._fly(flight)))
+        else:
+            self._end(flight, _unfired(flight.claim))
 
-    async def _fly(self, flight: _Flight) -> None:
+    def _holds(self, flight: Flight) -> bool:
+        if self._stops.holds(flight.claim.accounts, flight.claim.person):
+            return False
+        return self._flights.holds(flight, self._clock.monotonic())
+
+    async def _may_leave(self, flight: Flight) -> bool:
+        """The last look; what this process knows is asked last, so that nothing comes between it and the send."""
+        return self._holds(flight) and await self._last_look.may_leave(flight.claim) and self._holds(flight)
+
+    async def _fly(self, flight: Flight) -> None:
         """Carry one claim out; whatever happens ends in one outcome."""
         outcome: Outcome | None = None
         try:
-            outcome = await self._transmitter.carry_out(flight.claim, flight.age_seconds)
+            outcome = await self._transmitter.carry_out(
+                flight.claim, flight.age_seconds, still_ours=lambda: self._may_leave(flight)
+            )
         except asyncio.CancelledError:
             outcome = self._unknown("interrupted by a shutdown")
         except Exception:
@@ -266,21 +300,28 @@ class Dispatcher:
     def _unknown(self, reason: str) -> Outcome:
         return Outcome(Result.UNCERTAIN, "uncertain", reason, 1.0, True, self._clock.monotonic())
 
-    def _end(self, flight: _Flight, outcome: Outcome) -> None:
-        if self._flights.get(flight.claim.sender_id) is flight:
-            del self._flights[flight.claim.sender_id]
+    def _end(self, flight: Flight, outcome: Outcome) -> None:
+        self._flights.end(flight)
         self._outcomes.append((flight.claim, outcome))
-        self._wake.set()
+        if self._lanes_wait and len(self._outcomes) >= self._flights.under_way:
+            self._wake.set()
+        elif len(self._outcomes) == 1:
+            self._clock.call_later(self._gather_seconds, self._wake.set)
 
     def _take_back(self, chosen: Callable[[Claim], bool]) -> None:
         """Disarm what has not been fired yet; it goes back to the queue, and its lane's time is computed anew.
 
-        What a turn that is under way claims meanwhile is taken back as soon as it is here.
+        What a turn that is under way claims meanwhile is taken back as soon as it is here, and what was fired but not
+        handed over (its number is being checked) as soon as that would be its next step.
         """
         self._taken_back.append(chosen)
-        for flight in list(self._flights.values()):
-            if flight.timer is not None and flight.claim.task is Task.SEND and chosen(flight.claim):
+        for flight in self._flights.all():
+            if flight.claim.task is not Task.SEND or not chosen(flight.claim):
+                continue
+            flight.recalled = True
+            if flight.timer is not None:
                 flight.timer.cancel()
+                flight.timer = None
                 self._end(flight, _unfired(flight.claim))
         self.wake()
 

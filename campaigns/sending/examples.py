@@ -20,6 +20,7 @@ CAMPAIGN: Example = {
     "unconfirmed": 0,
     "skipped": 0,
     "cancelled": 0,
+    "replied": 5,
     "progress": 35.8,
     "template": "Hello {{name}}, your order is ready.",
     "media_url": None,
@@ -27,6 +28,14 @@ CAMPAIGN: Example = {
     "start_time": "2026-11-21T09:00:00.250000Z",
     "end_time": None,
     "reason": "",
+    "start_at": None,
+    "expires_at": "2026-11-22T20:00:00Z",
+    "timezone": "Europe/London",
+    "quiet_hours": {"from": "21:00", "to": "08:00"},
+    "weekdays": ["mon", "tue", "wed", "thu", "fri", "sat"],
+    "auto_pause": True,
+    "label": "orders",
+    "stop_on_reply": False,
 }
 WAITING: Example = {
     "reason": "session_not_connected",
@@ -53,6 +62,7 @@ MESSAGE: Example = {
     "error_code": None,
     "waiting": None,
     "note": None,
+    "personalization": None,
 }
 STATUS: Example = CAMPAIGN | {"waiting": [WAITING], "estimated_finish": "2026-11-21T09:03:10Z", "messages": None}
 DETAILED_STATUS: Example = STATUS | {
@@ -65,6 +75,7 @@ SENT: Example = CAMPAIGN | {
     "delivered": 0,
     "read": 0,
     "failed": 0,
+    "replied": 0,
     "progress": 0.0,
     "start_time": None,
     "duplicates": 3,
@@ -81,6 +92,10 @@ PREVIEW: Example = {
         {"index": 9, "recipient": "+447700900109", "reason": "no value for name", "code": "missing_variable"}
     ],
     "missing_variables_count": 1,
+    "opted_out": [
+        {"recipient": "+447700900110", "reason": "opted out (they wrote 'STOP' on 2026-11-20)", "code": "opted_out"}
+    ],
+    "opted_out_count": 1,
     "grades": {"valid": 118, "possible": 2},
     "samples": [{"recipient": "+447700900100", "text": "Hello Ada, your order is ready."}],
     "shares": {"+447700900001": 60, "+447700900002": 60},

@@ -42,6 +42,17 @@ def replay(messages: int, message_delays: list[float], latency: float, switch_de
     return answered
 
 
+def soonest(before: int, senders: int, message_delay: float, switch_delay: float) -> float:
+    """Seconds until a message may leave at the earliest that has so many before it in its campaign.
+
+    Whoever of the senders is able to send, and however fast WAHA answers; `message_delay` is the shortest of them.
+    """
+    together = forecast(before + 1, senders, 0.0, message_delay, switch_delay)
+    if senders == 1 or switch_delay == 0:
+        return together
+    return min(together, forecast(before + 1, 1, 0.0, message_delay, 0.0))  # one that is left alone never switches
+
+
 def shares(messages: int, able: int) -> list[int]:
     """How many of `messages` each of `able` senders gets when they are dealt in turn."""
     return [len(range(position, messages, able)) for position in range(able)]

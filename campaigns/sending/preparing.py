@@ -1,9 +1,9 @@
 """From a request's recipients to messages: read, deduplicate, render. Pure, and meant for a worker thread."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from campaigns.sending.rendering import (
     MissingVariables,
@@ -32,11 +32,18 @@ class Bad:
     field: str
 
 
+Row: TypeAlias = tuple[str, str, str | None]
+"""A message to be: digits, grade, and text, which is None where it is the template as it stands.
+
+A plain tuple of texts: of those Python's garbage collector, which stops all threads, need not look at every one.
+"""
+
+
 @dataclass(slots=True)
 class Prepared:
-    """What became of a request's recipients. A row's text is None where it is the template as it stands."""
+    """What became of a request's recipients."""
 
-    rows: list[tuple[PhoneNumber, str | None]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     duplicates: int = 0
     invalid: list[Bad] = field(default_factory=list)
     missing: list[Bad] = field(default_factory=list)
@@ -48,8 +55,8 @@ class Prepared:
         return sorted([*self.invalid, *self.missing], key=lambda row: row.index)
 
 
-def read_template(text: str) -> Template:
-    """Parse a request's template.
+def read_template(text: str, field: str = "template") -> Template:
+    """Parse the template in a request's `field`.
 
     Raises:
         ValidationFailed: it has a syntax error; the message says where.
@@ -58,14 +65,12 @@ def read_template(text: str) -> Template:
         return parse_template(text)
     except TemplateSyntaxError as error:
         message = str(error)
-        raise ValidationFailed(
-            f"template: {message}", errors=[FieldError("template", message, "template_syntax")]
-        ) from None
+        raise ValidationFailed(f"{field}: {message}", errors=[FieldError(field, message, "template_syntax")]) from None
 
 
 def prepare(
     template: Template,
-    recipients: Sequence[str | Recipient],
+    recipients: Iterable[str | Recipient],
     variables: Mapping[str, Any],
     read: Callable[[str], PhoneNumber],
 ) -> Prepared:
@@ -96,9 +101,17 @@ def prepare(
         except TextTooLong as error:
             result.invalid.append(Bad(index, text, str(error), "text_too_long", f"recipients.{index}"))
             continue
-        result.rows.append((phone, rendered))
+        result.rows.append((phone.digits, phone.grade, rendered))
         result.grades[phone.grade] += 1
     return result
+
+
+def bad_rows(prepared: Prepared) -> list[dict[str, Any]]:
+    """The bad rows of a submission, as an answer names them."""
+    return [
+        {"index": row.index, "recipient": row.recipient, "reason": row.reason, "code": row.code}
+        for row in prepared.bad[:MAX_TOLD]
+    ]
 
 
 def refuse_bad_rows(prepared: Prepared) -> None:

@@ -4,7 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,7 +23,6 @@ from campaigns.sending.models import IDLE, CampaignState, MessageState
 from campaigns.sending.tables import (
     campaign,
     campaign_sender,
-    idempotency_key,
     lane,
     message,
     sender,
@@ -20,13 +30,18 @@ from campaigns.sending.tables import (
     session,
     setting,
 )
+from campaigns.sending.telling import Settled, tell_of_messages
+from gateway.auth.access import Scope
 from gateway.db import AnyRow
 
-INSERT_CHUNK = 5000
 _NEW_LANE = {
     "extra_delay": 0.0,
-    "day": 0,
+    "timezone": "",
+    "day_ends_at": 0.0,
     "sent_today": 0,
+    "slice_at": 0.0,
+    "slice_sent": 0,
+    "slices": "[]",
     "sent_total": 0,
     "resting_until": 0.0,
     "resting_code": "",
@@ -38,7 +53,7 @@ COUNTERS = ("queued", "sending", "sent", "delivered", "read", "unconfirmed", "fa
 class Filters:
     """Which campaigns a list shows; None or empty shows all."""
 
-    number: str | None = None
+    scope: Scope | None = None
     states: Sequence[str] = ()
     search: str = ""
     created_from: float | None = None
@@ -53,21 +68,31 @@ def _sends_through(number: str) -> ColumnElement[bool]:
     )
 
 
-async def find_campaign(connection: AsyncConnection, campaign_id: str, number: str | None) -> AnyRow | None:
-    """A campaign by its id; with `number` only one that this sender takes part in."""
-    query = select(campaign).where(campaign.c.id == campaign_id)
-    if number is not None:
-        query = query.where(_sends_through(number))
-    return (await connection.execute(query)).first()
+def _within(scope: Scope | None) -> list[ColumnElement[bool]]:
+    """That a campaign is its account's, and that its number takes part in it."""
+    where: list[ColumnElement[bool]] = []
+    if scope is not None and scope.account_id is not None:
+        where.append(campaign.c.account_id == scope.account_id)
+    if scope is not None and scope.number is not None:
+        where.append(_sends_through(scope.number))
+    return where
+
+
+async def find_campaign(connection: AsyncConnection, campaign_id: str, scope: Scope | None) -> AnyRow | None:
+    """A campaign by its id; None also where it is not within the scope."""
+    return (await connection.execute(select(campaign).where(campaign.c.id == campaign_id, *_within(scope)))).first()
+
+
+def campaign_values(row: AnyRow) -> dict[str, Any]:
+    """A campaign's row as plain values, so that it can be kept as an answer."""
+    return dict(row._mapping)
 
 
 async def list_campaigns(
     connection: AsyncConnection, filters: Filters, offset: int, limit: int
 ) -> tuple[Sequence[AnyRow], int]:
     """A page of campaigns, newest first, and how many there are."""
-    where: list[ColumnElement[bool]] = []
-    if filters.number is not None:
-        where.append(_sends_through(filters.number))
+    where = _within(filters.scope)
     if filters.states:
         where.append(campaign.c.state.in_(filters.states))
     if filters.search:
@@ -118,6 +143,10 @@ async def lanes_of(connection: AsyncConnection, campaign_id: str) -> Sequence[An
             lane.c.extra_delay,
             lane.c.resting_until,
             lane.c.resting_code,
+            lane.c.timezone,
+            lane.c.daily_cap,
+            lane.c.day_ends_at,
+            lane.c.sent_today,
             session.c.state,
             server.c.up,
         )
@@ -134,36 +163,6 @@ async def lanes_of(connection: AsyncConnection, campaign_id: str) -> Sequence[An
     return rows.all()
 
 
-def _messages(campaign_id: str) -> Select[*tuple[Any, ...]]:
-    return (
-        select(message, sender.c.number.label("sender_number"))
-        .outerjoin(sender, sender.c.id == message.c.sender_id)
-        .where(message.c.campaign_id == campaign_id)
-    )
-
-
-async def list_messages(
-    connection: AsyncConnection, campaign_id: str, states: Sequence[str], offset: int, limit: int
-) -> Sequence[AnyRow]:
-    """A page of a campaign's messages in their order; of some states only, if any are named."""
-    query = _messages(campaign_id)
-    if states:
-        query = query.where(message.c.state.in_(states))
-    return (await connection.execute(query.order_by(message.c.seq).offset(offset).limit(limit))).all()
-
-
-async def find_message(connection: AsyncConnection, campaign_id: str, message_id: str) -> AnyRow | None:
-    """One message of a campaign."""
-    return (await connection.execute(_messages(campaign_id).where(message.c.id == message_id))).first()
-
-
-async def first_queued(connection: AsyncConnection, campaign_id: str) -> int | None:
-    """The place of the first message that waits."""
-    query = select(func.min(message.c.seq)).where(message.c.campaign_id == campaign_id, message.c.state == "queued")
-    first: int | None = (await connection.execute(query)).scalar_one_or_none()
-    return first
-
-
 async def senders_by_number(connection: AsyncConnection, numbers: Sequence[str]) -> dict[str, AnyRow]:
     """Senders with the state of their sessions (None: no session), by number."""
     rows = await connection.execute(
@@ -174,6 +173,10 @@ async def senders_by_number(connection: AsyncConnection, numbers: Sequence[str])
             session.c.state,
             server.c.up,
             lane.c.message_delay,
+            lane.c.timezone,
+            lane.c.daily_cap,
+            lane.c.day_ends_at,
+            lane.c.sent_today,
         )
         .select_from(
             sender.outerjoin(session, session.c.sender_id == sender.c.id)
@@ -195,9 +198,31 @@ async def ensure_lanes(tx: AsyncConnection, sender_ids: Sequence[int]) -> None:
 
 
 async def insert_messages(tx: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Store messages, some thousands at a time."""
-    for start in range(0, len(rows), INSERT_CHUNK):
-        await tx.execute(insert(message), rows[start : start + INSERT_CHUNK])
+    """Store messages."""
+    await tx.execute(insert(message), rows)
+
+
+_OLDEST = select(message.c.campaign_id).order_by(message.c.campaign_id).limit(1)
+_BESIDE = select(campaign.c.id).where(campaign.c.id == message.c.campaign_id).correlate(message)
+
+
+async def left_over(connection: AsyncConnection, before: str) -> Sequence[str]:
+    """The ids below `before` under which there are messages, but no campaign.
+
+    From one campaign's messages the index leads to the next one's, so the cost is that of counting campaigns.
+    """
+    seen = select(_OLDEST.scalar_subquery().label("id")).cte("seen", recursive=True)
+    following = _OLDEST.where(message.c.campaign_id > seen.c.id).correlate(seen).scalar_subquery()
+    seen = seen.union_all(select(following).where(seen.c.id < before))
+    gone = ~exists(select(campaign.c.id).where(campaign.c.id == seen.c.id))
+    return (await connection.execute(select(seen.c.id).where(seen.c.id < before, gone))).scalars().all()
+
+
+async def delete_left_over(tx: AsyncConnection, campaign_id: str, limit: int) -> int:
+    """Delete up to `limit` messages of a campaign, if there is no such campaign; returns how many."""
+    some = select(message.c.id).where(message.c.campaign_id == campaign_id).limit(limit)
+    result = await tx.execute(delete(message).where(message.c.id.in_(some), ~exists(_BESIDE)))
+    return result.rowcount
 
 
 _SENDS_ON = (  # built once: the keeper asks after every sweep
@@ -228,32 +253,59 @@ async def set_state(
     return result.rowcount == 1
 
 
-async def cancel_queued(tx: AsyncConnection, campaign_id: str, now: float) -> int:
-    """Cancel what waits; what is on its way is settled by its lane. Returns how many."""
-    result = await tx.execute(
+async def lock_campaign(tx: AsyncConnection, campaign_id: str) -> str | None:
+    """A campaign's state, which stays as it is until this transaction ends; None where there is no such campaign."""
+    found = await tx.execute(select(campaign.c.state).where(campaign.c.id == campaign_id).with_for_update())
+    return found.scalar()
+
+
+async def end_queued(
+    tx: AsyncConnection,
+    campaign_id: str,
+    state: MessageState,
+    code: str,
+    reason: str,
+    now: float,
+    *,
+    limit: int,
+    where: Sequence[ColumnElement[bool]] = (),
+) -> int:
+    """Cancel or skip the first `limit` messages of a campaign that wait, and count them; returns how many there were.
+
+    What is skipped is told; what is cancelled follows from the campaign's end, which is.
+    `where` limits it to some of them. Nobody else may write meanwhile on SQLite: a long campaign is ended in many
+    transactions.
+    """
+    some = (
+        select(message.c.id)
+        .where(message.c.campaign_id == campaign_id, literal_column("message.state = 'queued'"), *where)
+        .order_by(message.c.seq)
+        .limit(limit)
+    )
+    ended = await tx.execute(
         update(message)
-        .where(message.c.campaign_id == campaign_id, message.c.state == "queued")
-        .values(state=MessageState.CANCELLED, finished_at=now)
+        .where(message.c.id.in_(some), message.c.state == MessageState.QUEUED)
+        .values(state=state, finished_at=now, error_code=code or None, error=reason or None)
+        .returning(message.c.seq, message.c.id, message.c.phone)
     )
-    await tx.execute(
-        update(campaign)
-        .where(campaign.c.id == campaign_id)
-        .values(n_queued=campaign.c.n_queued - result.rowcount, n_cancelled=campaign.c.n_cancelled + result.rowcount)
-    )
-    return result.rowcount
+    rows = sorted(ended.all(), key=lambda row: row.seq)
+    if rows:
+        counter = campaign.c[f"n_{state}"]
+        await tx.execute(
+            update(campaign)
+            .where(campaign.c.id == campaign_id)
+            .values({campaign.c.n_queued: campaign.c.n_queued - len(rows), counter: counter + len(rows)})
+        )
+    if state == MessageState.SKIPPED:
+        skipped = [Settled(row.id, campaign_id, row.phone, error_code=code, error=reason) for row in rows]
+        await tell_of_messages(tx, skipped)
+    return len(rows)
 
 
-async def find_answer(connection: AsyncConnection, scope: str, key: str) -> AnyRow | None:
-    """The answer that was given to an idempotency key."""
-    query = select(idempotency_key).where(idempotency_key.c.scope == scope, idempotency_key.c.key == key)
-    return (await connection.execute(query)).first()
-
-
-async def keep_answer(tx: AsyncConnection, values: Mapping[str, Any]) -> bool:
-    """Store the answer to a key; False if somebody else was first."""
-    upsert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    statement = upsert(idempotency_key).values(**values).on_conflict_do_nothing(index_elements=["scope", "key"])
-    return (await tx.execute(statement)).rowcount == 1
+async def half_cancelled(connection: AsyncConnection) -> Sequence[str]:
+    """Cancelled campaigns that have messages queued all the same: they are being cancelled, or their process died."""
+    query = select(campaign.c.id).where(campaign.c.state == CampaignState.CANCELLED, campaign.c.n_queued > 0)
+    return (await connection.execute(query)).scalars().all()
 
 
 async def put_setting(tx: AsyncConnection, key: str, value: float, *, overwrite: bool = True) -> None:

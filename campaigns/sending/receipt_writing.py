@@ -2,7 +2,8 @@
 
 A receipt is known by the session that tells it and WhatsApp's id of the message; one that names another session than
 the message left through is nobody's. It moves a message forward and never back. Where it turns a message of an ended
-campaign into a failure, or a failure into a success, the campaign's last word follows.
+campaign into a failure, or a failure into a success, the campaign's last word follows. Where the last of a campaign's
+first messages is refused, and all of them were, it pauses itself.
 """
 
 from collections import defaultdict
@@ -10,12 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from campaigns.metering.charging import Bills, Moved, charge
+from campaigns.schedules.following import follow
+from campaigns.sending.counting import FIRST_FAILURES
 from campaigns.sending.ending import ENDED_STATES, end_state
-from campaigns.sending.models import MESSAGE_TRANSITIONS, MessageState
+from campaigns.sending.models import MESSAGE_TRANSITIONS, CampaignState, MessageState
 from campaigns.sending.tables import campaign, message, sender, session
+from campaigns.sending.telling import Settled, tell_of_messages
 from gateway.db import AnyRow, read_now
 
 REFUSED_CODE = "refused_by_whatsapp"
@@ -32,16 +37,21 @@ _LOCK = (
     select(
         message.c.id,
         message.c.campaign_id,
+        message.c.seq,
         message.c.wa_id,
+        message.c.phone,
+        sender.c.number,
         message.c.state,
         message.c.ack,
         message.c.uncertain_at,
         func.coalesce(session.c.name, sender.c.number).label("session"),
+        campaign.c.client_id,
+        campaign.c.price,
     )
     .select_from(
-        message.join(sender, sender.c.id == message.c.sender_id).outerjoin(
-            session, session.c.sender_id == message.c.sender_id
-        )
+        message.join(sender, sender.c.id == message.c.sender_id)
+        .outerjoin(session, session.c.sender_id == message.c.sender_id)
+        .outerjoin(campaign, campaign.c.id == message.c.campaign_id)
     )
     .where(message.c.wa_id.in_(bindparam("ids", expanding=True)))
     .order_by(message.c.id)
@@ -63,6 +73,25 @@ _COUNT = (
     .where(campaign.c.id == bindparam("b_id"))
     .values({name: campaign.c[name] + bindparam(f"b_{name}") for name in _COUNTERS})
 )
+_FIRST = select(message.c.state).where(message.c.campaign_id == campaign.c.id, message.c.seq < FIRST_FAILURES)
+_ARE_FIRST = exists(_FIRST.where(message.c.seq == FIRST_FAILURES - 1).correlate(campaign))
+_NOT_ALL_FAILED = exists(_FIRST.where(message.c.state != MessageState.FAILED).correlate(campaign))
+_PAUSE_HOPELESS = (
+    update(campaign)
+    .where(
+        campaign.c.id == bindparam("b_id"),
+        campaign.c.auto_pause,
+        campaign.c.state == CampaignState.RUNNING,
+        campaign.c.n_queued > 0,
+        _ARE_FIRST,
+        ~_NOT_ALL_FAILED,
+    )
+    .values(
+        state=CampaignState.PAUSED,
+        reason=f"paused by itself: its first {FIRST_FAILURES} messages all failed; {REFUSED}",
+    )
+)
+_NOT_SENT = frozenset({MessageState.SENDING, MessageState.UNCONFIRMED, MessageState.FAILED})
 _CHANGES_THE_END = frozenset({MessageState.FAILED, MessageState.UNCONFIRMED})
 
 
@@ -75,10 +104,11 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What receipts were about: the ones that are ours, and messages that they settled."""
+    """What receipts were about: the ones that are ours, messages that they settled, and campaigns that they paused."""
 
     ours: set[Key]
     settled: list[str]
+    paused: list[str]
 
 
 def stronger(known: int | None, ack: int) -> int:
@@ -110,10 +140,13 @@ def after_receipt(state: MessageState, ack: int, known: int | None, *, uncertain
 async def write_receipts(tx: AsyncConnection, acks: Mapping[Key, int]) -> Written:
     """Move the messages that `acks` are about, and their campaigns' counters."""
     rows = (await tx.execute(_LOCK, {"ids": list({key.wa_id for key in acks})})).all()
-    written = Written(set(), [])
+    written = Written(set(), [], [])
     moves: dict[tuple[MessageState | None, int], list[str]] = defaultdict(list)
     counts: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys((f"b_{name}" for name in _COUNTERS), 0))
+    bills = Bills()
     ends: set[str] = set()
+    hopeless: set[str] = set()
+    told: list[tuple[AnyRow, bool]] = []
     for row in rows:
         key = Key(row.session, row.wa_id)
         ack = acks.get(key)
@@ -132,24 +165,51 @@ async def write_receipts(tx: AsyncConnection, acks: Mapping[Key, int]) -> Writte
             written.settled.append(row.id)
         counts[row.campaign_id][f"b_n_{before}"] -= 1
         counts[row.campaign_id][f"b_n_{after}"] += 1
+        bills.add(row.client_id, row.price, Moved.by_receipt(before, after))
         if before in _CHANGES_THE_END or after in _CHANGES_THE_END:
             ends.add(row.campaign_id)
-    await _move(tx, moves)
+        if after is MessageState.FAILED and row.seq < FIRST_FAILURES:
+            hopeless.add(row.campaign_id)
+        if after is MessageState.FAILED or before in _NOT_SENT:
+            told.append((row, after is MessageState.FAILED))
+    now = await _move(tx, moves)
     if counts:
         await tx.execute(_COUNT, [{"b_id": key, **counts[key]} for key in sorted(counts)])
+        await charge(tx, bills, now)
+    await tell_of_messages(tx, [_settled(row, now, failed=failed) for row, failed in told])
     if ends:
-        await _correct_ends(tx, sorted(ends))
+        await correct_ends(tx, sorted(ends))
+    for campaign_id in sorted(hopeless):
+        if (await tx.execute(_PAUSE_HOPELESS, {"b_id": campaign_id})).rowcount:
+            written.paused.append(campaign_id)
     return written
 
 
-async def _move(tx: AsyncConnection, moves: Mapping[tuple[MessageState | None, int], list[str]]) -> None:
-    """One statement for all messages with the same new state and level: there are a handful of these at most."""
+async def _move(tx: AsyncConnection, moves: Mapping[tuple[MessageState | None, int], list[str]]) -> float:
+    """One statement for all messages with the same new state and level: there are a handful of these at most.
+
+    Returns the time that was written.
+    """
     now = await read_now(tx) if moves else 0.0
     for (after, ack), ids in moves.items():
         if after is None:
             await tx.execute(_HEAR, {"ids": ids, "b_ack": ack})
         else:
             await tx.execute(_MOVE, {"ids": ids, "b_ack": ack, **_values(after, now)})
+    return now
+
+
+def _settled(row: AnyRow, now: float, *, failed: bool) -> Settled:
+    return Settled(
+        id=row.id,
+        campaign_id=row.campaign_id,
+        phone=row.phone,
+        sender_number=row.number,
+        wa_id=row.wa_id,
+        sent_at=None if failed else now,
+        error_code=REFUSED_CODE if failed else "",
+        error=REFUSED if failed else "",
+    )
 
 
 def _values(after: MessageState, now: float) -> dict[str, Any]:
@@ -166,7 +226,7 @@ def _values(after: MessageState, now: float) -> dict[str, Any]:
     }
 
 
-async def _correct_ends(tx: AsyncConnection, campaigns: Sequence[str]) -> None:
+async def correct_ends(tx: AsyncConnection, campaigns: Sequence[str]) -> None:
     """Have ended campaigns end as their counters say now. Their rows are locked: we have just counted in them."""
     rows: Sequence[AnyRow] = (
         await tx.execute(
@@ -186,3 +246,4 @@ async def _correct_ends(tx: AsyncConnection, campaigns: Sequence[str]) -> None:
             await tx.execute(
                 update(campaign).where(campaign.c.id == row.id, campaign.c.state == row.state).values(state=after)
             )
+            await follow(tx, [row.id])

@@ -18,6 +18,7 @@ from campaigns.sending.lanes import look_at_settled
 from campaigns.sending.receipt_writing import Key, stronger, write_receipts
 from gateway.clock import Clock
 from gateway.db import Database, DatabaseAway
+from gateway.events import CampaignHalted, EventBus
 from gateway.waha.schemas import MessageAckEvent, MessageAnyEvent
 
 log = structlog.get_logger()
@@ -60,8 +61,9 @@ class _Unknown:
 class Receipts:
     """Takes receipts, by whatever way they came, and writes them."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, bus: EventBus, clock: Clock) -> None:
         self._db = db
+        self._bus = bus
         self._clock = clock
         self._next = _Batch()
         self._writing: _Batch | None = None
@@ -162,6 +164,9 @@ class Receipts:
     async def _write(self, acks: Mapping[Key, int]) -> set[Key]:
         async with self._db.write() as tx:
             written = await write_receipts(tx, acks)
+        for campaign_id in written.paused:
+            log.warning("campaign_paused_itself", campaign_id=campaign_id, reason="WhatsApp refused its first messages")
+            self._bus.publish(CampaignHalted(campaign_id))
         if written.settled:
             async with self._db.write() as tx:  # of its own: lanes are locked before messages, everywhere
                 await look_at_settled(tx, written.settled)

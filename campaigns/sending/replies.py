@@ -10,8 +10,8 @@ from sqlalchemy import Select, bindparam, exists, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.sending.claim_statements import HEAD_COLUMNS, IS_QUEUED
+from campaigns.sending.rows import Head, fetch
 from campaigns.sending.tables import correspondent, message, sender
-from gateway.db import AnyRow
 
 WINDOW = 1000
 """How many of a campaign's queued messages are looked through."""
@@ -56,8 +56,8 @@ async def with_correspondents(tx: AsyncConnection, senders: Sequence[int]) -> se
 
 async def find_reply(
     tx: AsyncConnection, campaign_id: str, sender_id: int, now: float, gone: Collection[str], *, of_share: bool
-) -> AnyRow | None:
+) -> Head | None:
     """A queued message of the campaign to somebody who wrote to the sender, but none of `gone` (ids); None if none."""
     params = {"campaign": campaign_id, "sender": sender_id, "now": now, "count": len(gone) + 1}
     rows = await tx.execute(_OF_SHARE if of_share else _OF_CAMPAIGN, params)
-    return next((row for row in rows if row.id not in gone), None)
+    return next((row for row in fetch(Head, rows) if row.id not in gone), None)

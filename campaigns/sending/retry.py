@@ -17,6 +17,7 @@ from gateway.waha.errors import (
     SessionNotWorking,
     WahaError,
     WahaInvalidRequest,
+    WahaNotFound,
     WahaNotImplemented,
     WahaUnauthorized,
     WahaUnreachable,
@@ -24,6 +25,8 @@ from gateway.waha.errors import (
 
 FIRST_LOOK_SECONDS = 1.0
 _BACKOFF_SECONDS = (5.0, 30.0, 120.0, 600.0)
+_LONGER = 0.5
+"""By how much of itself a backoff may be lengthened, so that what failed together does not come back together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class _Rule:
 _RULES: tuple[tuple[type[WahaError], _Rule], ...] = (
     (WahaUnreachable, _Rule(Result.LATER, "server_down", 1.0, answered=False)),
     (WahaUnauthorized, _Rule(Result.LATER, "server_down", 10.0)),
+    (WahaNotFound, _Rule(Result.LATER, "server_down", 10.0)),  # the address of something else: no message's fault
     (SessionNotWorking, _Rule(Result.LATER, "session_not_connected", 1.0)),
     (SessionNotFound, _Rule(Result.LATER, "session_not_connected", 5.0)),
     (EngineDisconnected, _Rule(Result.LATER, "session_not_connected", 2.0)),
@@ -50,8 +54,11 @@ _RULES: tuple[tuple[type[WahaError], _Rule], ...] = (
 )
 
 
-def decide(error: WahaError, attempts: int, max_attempts: int, answered_at: float) -> Outcome:
-    """What becomes of a message whose send number `attempts` ended in `error`."""
+def decide(error: WahaError, attempts: int, max_attempts: int, answered_at: float, *, chance: float = 0.0) -> Outcome:
+    """What becomes of a message whose send number `attempts` ended in `error`.
+
+    `chance`, from 0 to 1, lengthens the pause before it is tried again.
+    """
     reason = str(error)
     if not error.surely_not_sent:
         return Outcome(Result.UNCERTAIN, "uncertain", reason, FIRST_LOOK_SECONDS, True, answered_at)
@@ -60,29 +67,31 @@ def decide(error: WahaError, attempts: int, max_attempts: int, answered_at: floa
             asked = error.retry_after if isinstance(error, RateLimited) else None
             wait = max(rule.wait_seconds, asked or 0.0)
             return Outcome(rule.result, rule.code, reason, wait, rule.answered, answered_at)
-    return _try_again(reason, attempts, max_attempts, answered_at)
+    return _try_again(reason, attempts, max_attempts, answered_at, chance)
 
 
-def decide_unsent(error: WahaError, attempts: int, max_attempts: int, answered_at: float) -> Outcome:
+def decide_unsent(
+    error: WahaError, attempts: int, max_attempts: int, answered_at: float, *, chance: float = 0.0
+) -> Outcome:
     """What becomes of a message that was not even tried, because a question that comes before it ended in `error`.
 
     Nothing of it can have left, so it is never uncertain; and what is wrong with the question is not wrong with it.
     """
-    outcome = decide(error, attempts, max_attempts, answered_at)
+    outcome = decide(error, attempts, max_attempts, answered_at, chance=chance)
     if outcome.result in (Result.LATER, Result.RETRY):
         return outcome
-    return _try_again(str(error), attempts, max_attempts, answered_at)
+    return _try_again(str(error), attempts, max_attempts, answered_at, chance)
 
 
-def _try_again(reason: str, attempts: int, max_attempts: int, answered_at: float) -> Outcome:
+def _try_again(reason: str, attempts: int, max_attempts: int, answered_at: float, chance: float) -> Outcome:
     if attempts >= max_attempts:
         return Outcome(Result.FAILED, "gave_up", f"{reason}, after {attempts} attempts", 0.0, True, answered_at)
-    return Outcome(Result.RETRY, "backoff", reason, backoff(attempts), True, answered_at)
+    return Outcome(Result.RETRY, "backoff", reason, backoff(attempts, chance), True, answered_at)
 
 
-def backoff(attempts: int) -> float:
-    """Seconds to rest after `attempts` attempts in vain."""
-    return _BACKOFF_SECONDS[min(attempts, len(_BACKOFF_SECONDS)) - 1]
+def backoff(attempts: int, chance: float = 0.0) -> float:
+    """Seconds to rest after `attempts` attempts in vain; `chance`, from 0 to 1, only ever lengthens it."""
+    return _BACKOFF_SECONDS[min(attempts, len(_BACKOFF_SECONDS)) - 1] * (1.0 + _LONGER * chance)
 
 
 def hold_seconds(engine: str, timeout_seconds: float, override: float) -> float:

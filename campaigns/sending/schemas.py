@@ -1,6 +1,6 @@
 """What the sending routes take and give."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -10,19 +10,34 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    StrictBool,
+    StrictInt,
     StringConstraints,
     Tag,
     field_validator,
 )
 
 from campaigns.sending import examples
+from campaigns.sending.hours import Weekday
+from campaigns.sending.hours_schemas import QuietHours, SendingHours
 from campaigns.sending.models import Priority, Rotation
 from campaigns.sending.rendering import MAX_TEXT
 
 
-def _refuse_nul(text: str) -> str:
+def refuse_nul(text: str) -> str:
+    """The text itself; raises `ValueError` where there is a NUL in it."""
     if "\x00" in text:
         raise ValueError("contains a NUL character, which no database takes")
+    return text
+
+
+def trimmed(text: str) -> str:
+    """The text without space around it, for names; raises `ValueError` where nothing is left, or a NUL.
+
+    It comes after the check of the length, so that what is too long is refused as the API's description says.
+    """
+    if not (text := refuse_nul(text).strip()):
+        raise ValueError("is empty")
     return text
 
 
@@ -35,13 +50,7 @@ def _check_value(value: Any) -> Any:
     return value
 
 
-def _in_utc(time: datetime) -> datetime:
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-
-
-PlainText = Annotated[str, StringConstraints(max_length=255), AfterValidator(_refuse_nul)]
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
-"""A time in a request; one that names no zone is meant in UTC, as all our answers are."""
+PlainText = Annotated[str, StringConstraints(max_length=255), AfterValidator(refuse_nul)]
 PhoneText = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 VariableName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 VariableValue = Annotated[
@@ -71,7 +80,16 @@ AnyRecipient = Annotated[
 ]
 
 
-class SendRequest(BaseModel):
+class CapIn(BaseModel):
+    """At most so many messages of campaigns to one person in so many days."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"messages": 3, "days": 7}]})
+
+    messages: StrictInt = Field(ge=1, le=10_000)
+    days: StrictInt = Field(ge=1, le=366)
+
+
+class SendRequest(SendingHours):
     """A campaign: one text for many recipients."""
 
     model_config = ConfigDict(
@@ -92,6 +110,9 @@ class SendRequest(BaseModel):
                     "recipients": ["+447700900100", {"phone": "+447700900101", "variables": {"name": "Ada"}}],
                     "priority": "high",
                     "name": "Orders of today",
+                    "timezone": "Europe/London",
+                    "quiet_hours": {"from": "21:00", "to": "08:00"},
+                    "weekdays": ["mon", "tue", "wed", "thu", "fri"],
                 },
             ]
         },
@@ -99,19 +120,34 @@ class SendRequest(BaseModel):
 
     sender_number: PhoneText = Field(description="The number that sends (and whose campaign it is)")
     sender_numbers: list[PhoneText] = Field(default=[], max_length=1000, description="More senders, for a pool")
-    template: Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_refuse_nul)] = Field(
+    template: Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(refuse_nul)] = Field(
         description="The text, with {{name}} and {{ name | fallback }}; may be empty only with a media_url"
     )
     variables: Variables = Field(default={}, max_length=MAX_VARIABLES, description="Values for all recipients")
     recipients: list[AnyRecipient] = Field(min_length=1, description="Numbers, or numbers with values")
     media_url: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        default=None, description="An image, video, voice or other file to send, with the text as its caption"
+        default=None,
+        description="A file to send with the text as its caption: an address, or an upload's `media_url`",
     )
     name: PlainText = Field(default="", description="What the campaign is called in lists")
     priority: Priority = Priority.NORMAL
     rotation: Rotation = Field(default=Rotation.EVEN, description="even: in turn; fastest: whoever is free")
-    failover: bool = Field(default=True, description="Whether others take over what a fallen sender cannot send")
-    queue_if_offline: bool = Field(default=False, description="Accept although a sender is not connected, and wait")
+    failover: StrictBool = Field(default=True, description="Others take over what a fallen sender cannot send")
+    auto_pause: StrictBool = Field(
+        default=True, description="Pause by itself if the first 20 messages all fail for good"
+    )
+    queue_if_offline: StrictBool = Field(
+        default=False, description="Take it although a sender is not connected, and wait"
+    )
+    label: PlainText = Field(default="", description="A word of yours for campaigns that belong together")
+    stop_on_reply: StrictBool = Field(
+        default=False,
+        description="Skip what is still queued for somebody who answers it, or another campaign with its label",
+    )
+    frequency_cap: CapIn | None = Field(
+        default=None,
+        description="Skip who has had so many messages of the account's campaigns; the account's own limit if left out",
+    )
     on_bad_row: Literal["strict", "partial"] = Field(
         default="strict", description="strict: one bad recipient refuses all; partial: the good ones go"
     )
@@ -122,10 +158,24 @@ class SendRequest(BaseModel):
         return {} if value is None else value
 
 
+PERSONALIZATION = (
+    "`personalized` if a service wrote its text; if it was asked and the template is sent instead, why: `too_slow`, "
+    "`out_of_time`, `unreachable`, `bad_status`, `too_large`, `not_json`, `empty`, `too_long`, `unfilled`"
+)
+
+
 class BadRow(BaseModel):
     """A recipient that cannot be written to."""
 
     index: int = Field(description="Its place in `recipients`, from 0")
+    recipient: str
+    reason: str
+    code: str
+
+
+class OptedOutRow(BaseModel):
+    """A recipient who does not want to be written to: their message is skipped."""
+
     recipient: str
     reason: str
     code: str
@@ -138,9 +188,11 @@ class CampaignOut(BaseModel):
 
     campaign_id: str
     name: str
-    sender_number: str
+    sender_number: str = Field(description="Empty for a schedule that names none and has not begun")
     sender_numbers: list[str]
-    status: str = Field(description="queued, running, paused, completed, completed_with_errors, failed, cancelled")
+    status: str = Field(
+        description="scheduled, queued, running, paused, completed, completed_with_errors, failed, cancelled"
+    )
     priority: Priority
     total: int
     pending: int = Field(description="Not sent yet")
@@ -151,6 +203,7 @@ class CampaignOut(BaseModel):
     unconfirmed: int = Field(description="Nobody can tell whether they were sent; a person decides")
     skipped: int
     cancelled: int
+    replied: int = Field(description="Messages that were answered, each counted once")
     progress: float = Field(description="0 to 100: what has been dealt with")
     template: str
     media_url: str | None
@@ -158,6 +211,14 @@ class CampaignOut(BaseModel):
     start_time: datetime | None
     end_time: datetime | None
     reason: str
+    start_at: datetime | None
+    expires_at: datetime | None
+    timezone: str
+    quiet_hours: QuietHours | None
+    weekdays: list[Weekday]
+    auto_pause: bool
+    label: str
+    stop_on_reply: bool
 
 
 class Waiting(BaseModel):
@@ -194,6 +255,7 @@ class MessageOut(BaseModel):
     error_code: str | None
     waiting: Waiting | None = None
     note: str | None = Field(default=None, description="What a person should know of it, beside its status")
+    personalization: str | None = Field(default=None, description=PERSONALIZATION)
 
 
 class MessagePage(BaseModel):
@@ -225,6 +287,8 @@ class SendAnswer(CampaignOut):
 
     duplicates: int = Field(description="Repeated numbers, left out")
     invalid: list[BadRow] = Field(default=[], description="Bad recipients that were left out (partial)")
+    opted_out: list[OptedOutRow] = Field(default=[], description="Who has opted out and is skipped; the first 100")
+    opted_out_count: int = 0
     grades: dict[str, int] = Field(description="How many numbers are valid, possible, invalid by libphonenumber")
     estimated_finish: datetime | None
 
@@ -241,8 +305,10 @@ class PreviewAnswer(BaseModel):
 
     model_config = ConfigDict(json_schema_extra=examples.shown(examples.PREVIEW))
 
-    valid: int
+    valid: int = Field(description="How many would be sent")
     duplicates: int
+    opted_out: list[OptedOutRow] = Field(description="Who has opted out and would be skipped; the first 100")
+    opted_out_count: int
     invalid: list[BadRow]
     invalid_count: int
     missing_variables: list[BadRow]

@@ -1,22 +1,32 @@
 """Reading campaigns for people: how far, what they wait for, when they will be done."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from campaigns.sending import queries
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from campaigns.metering.allowances import day_of, limit_of_client, used_up_until
+from campaigns.sending import message_queries, queries
+from campaigns.sending.forecast import soonest
+from campaigns.sending.forecasting import Forecaster
+from campaigns.sending.hours import Hours, window
 from campaigns.sending.lanes import read_delays
 from campaigns.sending.models import CampaignState, MessageState, Priority, Rotation
+from campaigns.sending.notes import note_of
 from campaigns.sending.pacing import Delays, is_gated, ready_at
-from campaigns.sending.service import CampaignService, campaign_values
-from campaigns.sending.waiting import LaneView, Wait, earliest_start, of_campaign, of_message
+from campaigns.sending.timing import hours_of, hours_out
+from campaigns.sending.waiting import CampaignView, LaneView, Wait, earliest_start, of_campaign, of_lane, of_message
+from gateway.auth.access import Scope
 from gateway.db import AnyRow, Database, read_now
 from gateway.errors import NotFound
 from sessions.schemas import as_time
 
-SILENCE_SECONDS = 300.0
-"""After so long without any receipt a sent message says so."""
-_RUNNING = (CampaignState.QUEUED, CampaignState.RUNNING)
+PLACES_COUNTED = 10_000
+"""So many messages before another one are counted; where there are more, it is told a time that is too early."""
+_GOES_ON = (CampaignState.SCHEDULED, CampaignState.QUEUED, CampaignState.RUNNING)
 
 
 def campaign_out(row: Mapping[str, Any], numbers: Sequence[str]) -> dict[str, Any]:
@@ -26,7 +36,7 @@ def campaign_out(row: Mapping[str, Any], numbers: Sequence[str]) -> dict[str, An
     return {
         "campaign_id": row["id"],
         "name": row["name"],
-        "sender_number": f"+{row['sender_number']}",
+        "sender_number": f"+{row['sender_number']}" if row["sender_number"] else "",
         "sender_numbers": [f"+{number}" for number in numbers],
         "status": row["state"],
         "priority": list(Priority)[row["priority"]],
@@ -39,14 +49,23 @@ def campaign_out(row: Mapping[str, Any], numbers: Sequence[str]) -> dict[str, An
         "unconfirmed": row["n_unconfirmed"],
         "skipped": row["n_skipped"],
         "cancelled": row["n_cancelled"],
-        "progress": round(100 * done / row["total"], 1) if row["total"] else 100.0,
+        "replied": row.get("n_replied", 0),  # not in answers that were kept by an earlier version
+        "progress": round(100 * done / row["total"], 1) if row["total"] else _progress_of_none(row["state"]),
         "template": row["template"],
         "media_url": row["media_url"],
         "created_at": as_time(row["created_at"]),
         "start_time": as_time(row["started_at"]),
         "end_time": as_time(row["finished_at"]),
         "reason": row["reason"],
+        "label": row.get("label", ""),
+        "stop_on_reply": row.get("stop_on_reply", False),
+        **hours_out(row),
     }
+
+
+def _progress_of_none(state: str) -> float:
+    """The progress of a campaign without messages: a schedule gets them when it starts, or ends without any."""
+    return 0.0 if state == CampaignState.SCHEDULED else 100.0
 
 
 class StatusReader:
@@ -55,14 +74,14 @@ class StatusReader:
     `hold` gives, for an engine, the seconds after which the fate of an uncertain message is known.
     """
 
-    def __init__(self, db: Database, service: CampaignService, hold: Callable[[str], float]) -> None:
+    def __init__(self, db: Database, forecaster: Forecaster, hold: Callable[[str], float]) -> None:
         self._db = db
-        self._service = service
+        self._forecaster = forecaster
         self._hold = hold
 
     async def page(
         self,
-        number: str | None,
+        scope: Scope | None,
         states: Sequence[str],
         search: str,
         created_from: datetime | None,
@@ -70,9 +89,9 @@ class StatusReader:
         offset: int,
         limit: int,
     ) -> tuple[list[dict[str, Any]], int]:
-        """Some campaigns, newest first, and how many there are; of one sender, or of all for None."""
+        """Some campaigns, newest first, and how many there are; those of a scope, or all for None."""
         filters = queries.Filters(
-            number=number,
+            scope=scope,
             states=states,
             search=search,
             created_from=created_from.timestamp() if created_from else None,
@@ -81,66 +100,94 @@ class StatusReader:
         async with self._db.read() as connection:
             rows, total = await queries.list_campaigns(connection, filters, offset, limit)
             numbers = await queries.numbers_of(connection, [row.id for row in rows])
-        return [campaign_out(campaign_values(row), numbers[row.id]) for row in rows], total
+        return [campaign_out(queries.campaign_values(row), numbers[row.id]) for row in rows], total
 
     async def of(self, row: AnyRow) -> dict[str, Any]:
         """A campaign's status, with its reasons to wait and the time it will be done."""
         async with self._db.read() as connection:
-            lanes = await queries.lanes_of(connection, row.id)
-            now, delays = await read_now(connection), await read_delays(connection)
-            waits = self._waits(row, lanes, delays, now)
-        finish = self._finish_at(row, lanes, delays, now)
+            scene = await self._look(connection, row)
+            ahead = await message_queries.times_ahead(connection, row.id, scene.now) if row.next_at is not None else []
         return {
-            **campaign_out(campaign_values(row), [lane.number for lane in lanes]),
-            "waiting": [_wait_out(wait) for wait in waits],
-            "estimated_finish": as_time(finish),
+            **campaign_out(queries.campaign_values(row), [view.number for view in scene.views]),
+            "waiting": [_wait_out(wait) for wait in scene.waits],
+            "estimated_finish": as_time(self._finish_at(scene, ahead)),
         }
 
-    def _finish_at(self, row: AnyRow, lanes: Sequence[AnyRow], delays: Delays, now: float) -> float | None:
-        """When the campaign will be done if all stays as it is; None while nobody can send, or nothing is left."""
+    def _finish_at(self, scene: "_Scene", ahead: Sequence[tuple[float, int]]) -> float | None:
+        """When the campaign will be done if all stays as it is; None while nobody can send, or nothing is left.
+
+        `ahead` tells how many messages have which times of their own to wait for, the earliest first.
+        """
+        row, delays, now = scene.campaign, scene.delays, scene.now
         pending = row.n_queued + row.n_sending
-        start = earliest_start([self._view(lane, delays) for lane in lanes], now)
-        if row.state not in _RUNNING or start is None or not pending:
+        start = earliest_start(scene.views, now)
+        if row.state not in _GOES_ON or start is None or not pending:
             return None
-        starts_at, able = start
+        starts_at, able = max(start[0], used_up_until(scene.limit, now) or 0.0), start[1]
+        able_numbers = {view.number for view in able}
         in_turn = row.rotation == Rotation.EVEN or delays.switch > 0
-        if in_turn and not row.failover and len(able) < len(lanes):
+        if in_turn and not row.failover and len(able) < len(scene.views):
             return None  # the turns of those that have fallen wait for them
         if is_gated(len(able), delays.switch) and row.last_answer_at is not None:
             starts_at = max(starts_at, row.last_answer_at + delays.switch)
-        own = [view.delay for view in able]
-        return starts_at + self._service.duration(pending, own, delays, Rotation(row.rotation))
+        lanes = [lane for lane in scene.lanes if lane.number in able_numbers]
+        lines = [self._forecaster.line(lane, lane.number, delays, now) for lane in lanes]
+        rotation, at, due = Rotation(row.rotation), starts_at, pending - sum(count for _, count in ahead)
+        for begins, count in [(starts_at, due), *ahead]:
+            if count > 0:
+                at = max(at, begins)
+                today = day_of(scene.limit, at)
+                at = self._forecaster.finish(count, lines, delays, rotation, scene.hours, at, today).at
+        return at
 
     async def messages(
-        self, row: AnyRow, states: Sequence[str], offset: int, limit: int
+        self, row: AnyRow, states: Sequence[str], offset: int, limit: int, digits: Sequence[str] | None = None
     ) -> tuple[list[dict[str, Any]], int]:
-        """A page of a campaign's messages, and how many of these states there are."""
+        """A page of a campaign's messages, and how many of these states there are; with `digits` to these numbers."""
+        if not row.total:
+            return [], 0  # a schedule that has not begun: what is being stored does not count yet
         async with self._db.read() as connection:
-            found = await queries.list_messages(connection, row.id, states, offset, limit)
-            lanes = await queries.lanes_of(connection, row.id)
-            now, delays = await read_now(connection), await read_delays(connection)
-            first = await queries.first_queued(connection, row.id)
-        waits = self._waits(row, lanes, delays, now)
-        total = sum(row._mapping[f"n_{state}"] for state in (states or queries.COUNTERS))
-        return [_message_out(row, message, waits, first, now) for message in found], total
+            found = await message_queries.list_messages(connection, row.id, states, offset, limit, digits)
+            total = await message_queries.count_messages(connection, row.id, states, digits) if digits else 0
+            scene = await self._look(connection, row)
+            turns = await _turns(connection, scene, found)
+        if digits is None:
+            total = sum(row._mapping[f"n_{state}"] for state in (states or queries.COUNTERS))
+        return [_message_out(scene, one, turns.get(one.id)) for one in found], total
 
     async def message(self, row: AnyRow, message_id: str) -> dict[str, Any]:
         """One message of a campaign; raises `NotFound`."""
         async with self._db.read() as connection:
-            found = await queries.find_message(connection, row.id, message_id)
-            lanes = await queries.lanes_of(connection, row.id)
-            now, delays = await read_now(connection), await read_delays(connection)
-            first = await queries.first_queued(connection, row.id)
-        if found is None:
-            raise NotFound("there is no such message in this campaign")
-        return _message_out(row, found, self._waits(row, lanes, delays, now), first, now)
+            found = await message_queries.find_message(connection, row.id, message_id)
+            if found is None:
+                raise NotFound("there is no such message in this campaign")
+            scene = await self._look(connection, row)
+            turns = await _turns(connection, scene, [found])
+        return _message_out(scene, found, turns.get(found.id))
 
-    def _waits(self, row: AnyRow, lanes: Sequence[AnyRow], delays: Delays, now: float) -> list[Wait]:
+    async def finish_at(self, connection: AsyncConnection, row: AnyRow, delays: Delays, now: float) -> float | None:
+        """When a campaign would be done under these general delays, as seen from `now`; None as in its status."""
+        scene = await self._look(connection, row, delays, now)
+        ahead = await message_queries.times_ahead(connection, row.id, scene.now) if row.next_at is not None else []
+        return await asyncio.to_thread(self._finish_at, scene, ahead)  # some rotations are played message by message
+
+    async def _look(
+        self, connection: AsyncConnection, row: AnyRow, delays: Delays | None = None, now: float | None = None
+    ) -> "_Scene":
+        lanes = await queries.lanes_of(connection, row.id)
+        now = await read_now(connection) if now is None else now
+        delays = delays or await read_delays(connection)
+        hours = hours_of(queries.campaign_values(row))
         gate = None
         if is_gated(row.senders, delays.switch) and row.last_answer_at is not None:
             gate = row.last_answer_at + delays.switch
+        opens_at = row.opens_at if row.closes_at > now else window(hours, now).opens_at
+        limit = None if row.client_id is None else await limit_of_client(connection, row.client_id)
+        pending = row.n_queued + row.n_sending
+        view = CampaignView(row.state, pending, gate, row.starts_at, opens_at, row.next_at, used_up_until(limit, now))
         views = [self._view(lane, delays) for lane in lanes]
-        return of_campaign(row.state, views, gate, row.n_queued + row.n_sending, now)
+        waits = of_campaign(view, views, now)
+        return _Scene(row, hours, lanes, views, waits, delays, now, limit)
 
     def _view(self, lane: AnyRow, delays: Delays) -> LaneView:
         delay = delays.message if lane.message_delay is None else lane.message_delay
@@ -158,6 +205,48 @@ class StatusReader:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """A campaign and its senders at one moment."""
+
+    campaign: AnyRow
+    hours: Hours
+    lanes: Sequence[AnyRow]
+    views: list[LaneView]
+    waits: list[Wait]
+    delays: Delays
+    now: float
+    limit: AnyRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A queued message's place: whether none that could leave is before it, and when it may leave at the earliest."""
+
+    is_next: bool
+    at: float
+
+
+async def _turns(connection: AsyncConnection, scene: _Scene, found: Sequence[AnyRow]) -> dict[str, _Turn]:
+    """The places of those of `found` (in their order) that are queued."""
+    queued = [row for row in found if row.state == MessageState.QUEUED]
+    if not queued:
+        return {}
+    first, before = queued[0], 0
+    if scene.campaign.next_at is None or first.not_before <= scene.now:  # before one that waits for its time all do
+        before = await message_queries.queued_before(
+            connection, scene.campaign.id, first.seq, scene.now, PLACES_COUNTED
+        )
+    begins = max(scene.now, min(view.ready_at for view in scene.views))
+    delay = min(view.delay for view in scene.views)
+    turns: dict[str, _Turn] = {}
+    for row in queued:
+        at = begins + soonest(before, len(scene.views), delay, scene.delays.switch)
+        turns[row.id] = _Turn(before == 0, at)
+        before += row.not_before <= scene.now
+    return turns
+
+
 def _wait_out(wait: Wait) -> dict[str, Any]:
     return {
         "reason": str(wait.reason),
@@ -167,28 +256,35 @@ def _wait_out(wait: Wait) -> dict[str, Any]:
     }
 
 
-def _message_out(campaign: AnyRow, row: AnyRow, waits: list[Wait], first: int | None, now: float) -> dict[str, Any]:
+def _only_sender(scene: _Scene, turn: _Turn) -> str | None:
+    """The sender whose turn it is and who is not stepped over, for the next message of a campaign without failover."""
+    row = scene.campaign
+    in_turn = is_gated(row.senders, scene.delays.switch) and row.rotation == Rotation.EVEN and not row.failover
+    return scene.views[row.turn].number if in_turn and turn.is_next else None
+
+
+def _message_out(scene: _Scene, row: AnyRow, turn: _Turn | None) -> dict[str, Any]:
     waiting = None
-    if row.state == MessageState.QUEUED:
-        wait = of_message(
-            waits,
-            campaign.senders,
+    if turn is not None:
+        waiting = of_message(
+            scene.waits,
+            scene.campaign.senders,
             not_before=row.not_before,
-            now=now,
-            is_next=row.seq == first,
-            number=row.sender_number,
+            now=scene.now,
+            is_next=turn.is_next,
+            number=_only_sender(scene, turn) or row.sender_number,
+            turn_at=turn.at,
+            tried=row.attempts > 0 or scene.campaign.next_at is None,
         )
-        waiting = _wait_out(wait) if wait is not None else None
     elif row.state == MessageState.SENDING and row.uncertain_at is not None:
-        reasons = [wait for wait in waits if wait.number == row.sender_number]
-        waiting = _wait_out(reasons[0]) if reasons else None
+        waiting = next((of_lane(view, scene.now) for view in scene.views if view.number == row.sender_number), None)
     times = [row.created_at, row.started_at, row.sent_at, row.delivered_at, row.read_at, row.finished_at]
     return {
         "id": row.id,
         "recipient": f"+{row.phone}",
         "grade": row.grade,
         "status": row.state,
-        "text": campaign.template if row.text is None else row.text,
+        "text": scene.campaign.template if row.text is None else row.text,
         "sender_number": f"+{row.sender_number}" if row.sender_number else None,
         "receipt": row.ack,
         "attempts": row.attempts,
@@ -200,17 +296,7 @@ def _message_out(campaign: AnyRow, row: AnyRow, waits: list[Wait], first: int | 
         "read_at": as_time(row.read_at),
         "error": row.error,
         "error_code": row.error_code,
-        "waiting": waiting,
-        "note": _note_of(row, now),
+        "waiting": _wait_out(waiting) if waiting is not None else None,
+        "note": note_of(row, scene.now),
+        "personalization": row.personalization,
     }
-
-
-def _note_of(row: AnyRow, now: float) -> str | None:
-    """That WhatsApp has said nothing of a message which WAHA took some minutes ago: on some engines that means little.
-
-    A receipt that was lost on its way to us looks the same, so nothing is done about it; sending again could repeat it.
-    """
-    silent = row.state == MessageState.SENT and (row.ack or 0) < 1 and row.sent_at is not None
-    if not silent or now - row.sent_at < SILENCE_SECONDS:
-        return None
-    return f"WAHA took it {int((now - row.sent_at) // 60)} minutes ago, and WhatsApp has not said since that it has it"

@@ -1,11 +1,15 @@
 """Carrying one claimed message to WAHA, or finding out what became of one."""
 
 import base64
+import random
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns.sending.addressing import Addresses
 from campaigns.sending.media import media_kind
@@ -26,6 +30,8 @@ from sessions.servers.fleet import Fleet
 log = structlog.get_logger()
 
 _IDS_IGNORED = frozenset({"WEBJS", "WPP"})  # these engines give a message an id of their own
+StillOurs: TypeAlias = Callable[[], Awaitable[bool]]
+
 _MEDIA_IN_MEMORY = 4
 LATENCY_MEMORY = 50
 FIRST_LATENCY_GUESS = 0.5
@@ -50,6 +56,10 @@ class _File:
     base64: str
 
 
+class _MediaGone(Exception):
+    """The file of a campaign is not stored any more."""
+
+
 class Transmitter:
     """Does what a claim asks for and says how it ended. It never raises a `WahaError`."""
 
@@ -72,14 +82,22 @@ class Transmitter:
         self._answers = 0
         self._media: OrderedDict[str, _File] = OrderedDict()
 
-    async def carry_out(self, claim: Claim, age_seconds: float) -> Outcome:
-        """Send or reconcile; `age_seconds` is the time since the message was first handed to WAHA."""
-        outcome = await (self._send(claim) if claim.task is Task.SEND else self._reconcile(claim, age_seconds))
+    async def carry_out(self, claim: Claim, age_seconds: float, still_ours: StillOurs) -> Outcome:
+        """Send or reconcile; `age_seconds` is the time since the message was first handed to WAHA.
+
+        Nothing is handed over unless `still_ours` says at that moment that the lane is, and the message may go: this
+        process may have been frozen just before, its campaign halted while a question was asked, or its recipient have
+        opted out.
+        """
+        if claim.task is Task.SEND:
+            outcome = await self._send(claim, still_ours)
+        else:
+            outcome = await self._reconcile(claim, age_seconds)
         if outcome.result is Result.SENT:
             self._suspicions.clear(claim.sender_id)
         return outcome
 
-    async def _send(self, claim: Claim) -> Outcome:
+    async def _send(self, claim: Claim, still_ours: StillOurs) -> Outcome:
         client = self._fleet.client(claim.server_id)
         limit = self._settings.max_attempts
         if client is None:
@@ -89,14 +107,27 @@ class Transmitter:
             address = await self._addresses.find(client, claim)
         except WahaError as error:
             self._note_unreachable(claim, error)
-            return decide_unsent(error, claim.attempts, limit, self._clock.monotonic())
+            return decide_unsent(error, claim.attempts, limit, self._clock.monotonic(), chance=_chance())
         if isinstance(address, Outcome):
             return address
+        return await self._deliver(client, claim, address, still_ours)
+
+    async def _deliver(self, client: WahaClient, claim: Claim, address: str, still_ours: StillOurs) -> Outcome:
+        limit = self._settings.max_attempts
+        try:
+            file = None if claim.media_id is None else await self._read_media(claim.media_id)
+        except (SQLAlchemyError, OSError) as error:
+            log.error("media_not_read", error=str(error), media_id=claim.media_id)
+            return Outcome(Result.LATER, "backoff", "the database did not answer", 1.0)
+        except _MediaGone:
+            return Outcome(Result.FAILED, "media_gone", "the file of its campaign is not stored any more")
+        if not await still_ours():
+            return Outcome(Result.RELEASED)
         started_at = self._clock.monotonic()
         try:
-            sent = await self._hand_over(client, claim, address)
+            sent = await self._hand_over(client, claim, address, file)
         except WahaError as error:
-            outcome = decide(error, claim.attempts, limit, self._clock.monotonic())
+            outcome = decide(error, claim.attempts, limit, self._clock.monotonic(), chance=_chance())
             self._note_unreachable(claim, error)
             if isinstance(error, ContactLimited):
                 return replace(outcome, limited=True, limited_until=await self._locked_until(client, claim))
@@ -125,10 +156,9 @@ class Transmitter:
         self._answers += 1
         self.latency_seconds += (seconds - self.latency_seconds) / min(self._answers, LATENCY_MEMORY)
 
-    async def _hand_over(self, client: WahaClient, claim: Claim, chat_id: str) -> SentMessage:
-        if claim.media_id is None:
+    async def _hand_over(self, client: WahaClient, claim: Claim, chat_id: str, file: _File | None) -> SentMessage:
+        if file is None:
             return await client.send_text(claim.session_name, chat_id, claim.text, claim.wa_id)
-        file = await self._read_media(claim.media_id)
         return await client.send_media(
             claim.session_name,
             chat_id,
@@ -144,7 +174,9 @@ class Transmitter:
         """The file of a campaign; a few are kept in memory, for each goes out many times."""
         if media_id not in self._media:
             async with self._db.read() as connection:
-                found = (await connection.execute(select(media).where(media.c.id == media_id))).one()
+                found = (await connection.execute(select(media).where(media.c.id == media_id))).first()
+            if found is None:
+                raise _MediaGone
             encoded = base64.b64encode(found.content).decode("ascii")
             self._media[media_id] = _File(found.mimetype, found.filename, encoded)
             while len(self._media) > _MEDIA_IN_MEMORY:
@@ -191,6 +223,10 @@ class Transmitter:
         if claim.attempts >= self._settings.max_attempts:
             return Outcome(Result.FAILED, "gave_up", f"it never left, after {claim.attempts} attempts")
         return Outcome(Result.ABSENT, "absent", "it never left")
+
+
+def _chance() -> float:
+    return random.random()  # noqa: S311 - not a secret
 
 
 def _found(found: FoundMessage) -> Outcome:

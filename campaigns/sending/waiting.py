@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from campaigns.sending.models import CampaignState
+from campaigns.sending.models import IDLE, CampaignState
 from sessions.models import SessionState
 
 
@@ -12,10 +12,15 @@ class Reason(StrEnum):
 
     MESSAGE_DELAY = "message_delay"
     SENDER_SWITCH_DELAY = "sender_switch_delay"
+    HOURLY_CAP = "hourly_cap"
     NOT_ITS_TURN = "not_its_turn"
     SESSION_NOT_CONNECTED = "session_not_connected"
     SERVER_DOWN = "server_down"
+    DAILY_CAP = "daily_cap"
+    CLIENT_DAILY_LIMIT = "client_daily_limit"
+    QUIET_HOURS = "quiet_hours"
     SCHEDULED = "scheduled"
+    LOCAL_TIME = "local_time"
     PAUSED = "paused"
     NUMBER_LOCK = "number_lock"
     BACKOFF = "backoff"
@@ -25,10 +30,15 @@ class Reason(StrEnum):
 SENTENCES = {
     Reason.MESSAGE_DELAY: "the sender rests between two messages",
     Reason.SENDER_SWITCH_DELAY: "the campaign rests before it goes on with another sender",
+    Reason.HOURLY_CAP: "the sender has sent as many messages in the last hour as it may",
     Reason.NOT_ITS_TURN: "others are sent first",
     Reason.SESSION_NOT_CONNECTED: "the sender's session is not connected: scan its QR code",
     Reason.SERVER_DOWN: "the sender's WAHA server does not answer; it is asked again by itself",
+    Reason.DAILY_CAP: "the sender has sent as many messages today as it may",
+    Reason.CLIENT_DAILY_LIMIT: "the client has sent as many messages today as it may",
+    Reason.QUIET_HOURS: "the campaign's quiet hours and weekdays allow nothing now",
     Reason.SCHEDULED: "its time has not come",
+    Reason.LOCAL_TIME: "it is sent at its time on the recipient's clock, and not before",
     Reason.PAUSED: "the campaign is paused",
     Reason.NUMBER_LOCK: "WhatsApp does not let this number write to new contacts for now",
     Reason.BACKOFF: "the last attempt failed; it is tried again",
@@ -70,9 +80,37 @@ class Wait:
 
 
 _STUCK = frozenset(
-    {Reason.SESSION_NOT_CONNECTED, Reason.SERVER_DOWN, Reason.UNCONFIRMED, Reason.NUMBER_LOCK, Reason.BACKOFF}
+    {
+        Reason.SESSION_NOT_CONNECTED,
+        Reason.SERVER_DOWN,
+        Reason.UNCONFIRMED,
+        Reason.NUMBER_LOCK,
+        Reason.BACKOFF,
+        Reason.HOURLY_CAP,
+        Reason.DAILY_CAP,
+    }
 )
 """What keeps a sender from sending at all; its delay only makes it wait."""
+_HALTED = frozenset({Reason.PAUSED, Reason.SCHEDULED, Reason.QUIET_HOURS, Reason.CLIENT_DAILY_LIMIT})
+"""What keeps all of a campaign, whatever its senders do."""
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignView:
+    """A campaign as the tables show it; times in epoch seconds.
+
+    `gate_at` is when its switch delay is over, `starts_at` when it begins (None: neither counts), `opens_at` when its
+    window opens, or has opened. Nothing leaves before `next_at` where messages have times of their own (None: they have
+    none), nor before `limited_until` where its client has sent as many today as it may.
+    """
+
+    state: str
+    pending: int
+    gate_at: float | None = None
+    starts_at: float | None = None
+    opens_at: float = 0.0
+    next_at: float | None = None
+    limited_until: float | None = None
 
 
 def of_lane(lane: LaneView, now: float) -> Wait | None:
@@ -106,36 +144,67 @@ def earliest_start(lanes: list[LaneView], now: float) -> tuple[float, list[LaneV
     return max(now, min(until for until, _ in later)), [lane for _, lane in later]
 
 
-def of_campaign(state: str, lanes: list[LaneView], gate_at: float | None, pending: int, now: float) -> list[Wait]:
-    """What a campaign with `pending` messages waits for; `gate_at` is when its switch delay is over."""
-    if not pending:
+def of_campaign(campaign: CampaignView, lanes: list[LaneView], now: float) -> list[Wait]:
+    """What a campaign waits for."""
+    if campaign.state == CampaignState.SCHEDULED:  # also a schedule, whose recipients are read when it starts
+        return [Wait(Reason.SCHEDULED, campaign.starts_at)]
+    if not campaign.pending:
         return []
-    if state == CampaignState.PAUSED:
+    if campaign.state == CampaignState.PAUSED:
         return [Wait(Reason.PAUSED)]
-    if state == CampaignState.SCHEDULED:
-        return [Wait(Reason.SCHEDULED)]
+    if campaign.opens_at > now:
+        return [Wait(Reason.QUIET_HOURS, campaign.opens_at if campaign.opens_at < IDLE else None)]
+    if campaign.limited_until is not None and campaign.limited_until > now:
+        return [Wait(Reason.CLIENT_DAILY_LIMIT, campaign.limited_until)]
     waits = [wait for lane in lanes if (wait := of_lane(lane, now)) is not None]
     somebody_can = sum(wait.reason in _STUCK for wait in waits) < len(lanes)
-    if gate_at is not None and gate_at > now and somebody_can:
-        waits.append(Wait(Reason.SENDER_SWITCH_DELAY, gate_at))
+    if campaign.gate_at is not None and campaign.gate_at > now and somebody_can:
+        waits.append(Wait(Reason.SENDER_SWITCH_DELAY, campaign.gate_at))
+    if campaign.next_at is not None and campaign.next_at > now:
+        waits.insert(0, Wait(Reason.LOCAL_TIME, campaign.next_at))
     return waits
 
 
 def of_message(
-    campaign_waits: list[Wait], senders: int, *, not_before: float, now: float, is_next: bool, number: str | None
+    campaign_waits: list[Wait],
+    senders: int,
+    *,
+    not_before: float,
+    now: float,
+    is_next: bool,
+    number: str | None,
+    turn_at: float | None = None,
+    tried: bool = True,
 ) -> Wait | None:
     """What one queued message waits for; None if it goes now.
 
-    `senders` is how many its campaign has, `is_next` tells that no message is before it, and `number` is the sender
-    that it was dealt to (None: nobody yet).
+    `senders` is how many its campaign has, `is_next` tells that no message is before it, `turn_at` when those that are
+    may have left, and `number` is the sender that it was dealt to (None: nobody yet). One that was never
+    `tried`, and has a time to come, waits for the recipient's clock.
     """
-    halted = next((wait for wait in campaign_waits if wait.reason in (Reason.PAUSED, Reason.SCHEDULED)), None)
+    halted = next((wait for wait in campaign_waits if wait.reason in _HALTED), None)
     if halted is not None:
         return halted
     if not_before > now:
-        return Wait(Reason.BACKOFF, not_before, number)
-    nobody_can = sum(wait.reason in _STUCK for wait in campaign_waits) >= senders
-    if not is_next and number is None and not nobody_can:
-        return Wait(Reason.NOT_ITS_TURN)
-    own = [wait for wait in campaign_waits if number is None or wait.number in (None, number)]
-    return max(own, key=lambda wait: (wait.reason in _STUCK, wait.until or 0.0), default=None)
+        return Wait(Reason.BACKOFF if tried else Reason.LOCAL_TIME, not_before, number)
+    gate = [wait for wait in campaign_waits if wait.reason is Reason.SENDER_SWITCH_DELAY]
+    lanes = [wait for wait in campaign_waits if wait.number is not None]
+    if number is not None:
+        return max([*gate, *(wait for wait in lanes if wait.number == number)], key=_severity, default=None)
+    able = senders - sum(wait.reason in _STUCK for wait in lanes)
+    if not able:
+        return min(lanes, key=_end)
+    if not is_next:
+        return Wait(Reason.NOT_ITS_TURN, turn_at)
+    resting = [wait for wait in lanes if wait.reason not in _STUCK]
+    first = [min(resting, key=_end)] if len(resting) == able else []
+    return max([*gate, *first], key=_severity, default=None)
+
+
+def _end(wait: Wait) -> float:
+    """When a wait ends by itself; one of which that is not known comes last."""
+    return IDLE if wait.until is None else wait.until
+
+
+def _severity(wait: Wait) -> tuple[bool, float]:
+    return wait.reason in _STUCK, wait.until or 0.0

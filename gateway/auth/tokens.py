@@ -7,12 +7,13 @@ from gateway.auth.models import SenderToken
 from gateway.db import AnyRow, table_of
 from gateway.vault import hash_token, make_token
 
+PREFIX = "wgs_"
 sender_token = table_of(SenderToken)
 
 
 async def issue(tx: AsyncConnection, number: str, account_id: str, now: float, *, stranger: bool = False) -> str:
     """A new token for `number`, not valid yet; returned this once. A token of an earlier open pairing ends."""
-    token = make_token("wgs_")
+    token = make_token(PREFIX)
     await tx.execute(delete(sender_token).where(sender_token.c.number == number, ~sender_token.c.valid))
     values = {"token_hash": hash_token(token), "number": number, "account_id": account_id, "created_at": now}
     await tx.execute(insert(sender_token).values(**values, valid=False, stranger=stranger))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway import schema
-from gateway.cli.api import Api
+from gateway.cli.api import Api, GatewayRefused
 from gateway.cli.failures import CommandFailed, database_failures
 from gateway.cli.known_servers import KnownServer, known_servers
 from gateway.cli.options import base_url
@@ -87,7 +87,7 @@ async def _look_into(db: Database) -> Finding:
         if db.path is not None and not db.path.exists():
             folder = _look_at_folder("database", db.path.parent, "database.url")
             return folder if folder.state == "broken" else Finding("database", "works", f"{db.path} will be made")
-        async with db.write() as tx:
+        async with db.write(bulk=True) as tx:  # a gateway that runs may hold it for a moment
             current = await schema.current_revision(tx)
     finally:
         await db.close()
@@ -105,6 +105,10 @@ async def _look_at_gateway(settings: Settings) -> Finding:
     try:
         async with Api(url) as api:
             health = await api.get("/health")
+    except GatewayRefused as refused:
+        if refused.status == 503:
+            return Finding("gateway", "broken", f"runs at {url}, unhealthy", f"look at {url}/health/detailed")
+        return Finding("gateway", "note", f"does not run at {url}", f"what answers there is no gateway ({refused})")
     except CommandFailed:
         return Finding("gateway", "note", f"does not run at {url}", "start it with: gateway serve")
     return Finding("gateway", "works", f"runs at {url}, {health.get('status', 'and says nothing of its health')}")

@@ -8,6 +8,7 @@ import typer
 from gateway.cli.failures import CommandFailed
 from gateway.log import configure_logging
 from gateway.settings import LoggingSettings, ServerSettings, Settings, load_settings
+from gateway.vault import admin_token_file
 
 ConfigOption = Annotated[
     Path | None,
@@ -44,3 +45,12 @@ def start_logging(settings: LoggingSettings) -> None:
 def base_url(host: str, port: int) -> str:
     """The address under which a server on this host and port is reached."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def own_admin_token(settings: Settings) -> str:
+    """The operator's token as it lies on this machine; empty where it does not."""
+    file = admin_token_file(settings.database.data_folder)
+    try:
+        return settings.auth.admin_token.get_secret_value() or file.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""

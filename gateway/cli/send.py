@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +25,7 @@ INTERRUPTED = 130
 SUBMIT_ATTEMPTS = 3
 RETRY_SECONDS = 1.0
 FAILED_TOLD = 10
+TIMES = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"]
 
 
 def send(
@@ -38,6 +39,13 @@ def send(
     ] = None,
     name: Annotated[str, typer.Option(help="What to call the campaign.")] = "",
     priority: Annotated[Priority, typer.Option(help="Among campaigns that share a sender.")] = Priority.NORMAL,
+    start_at: Annotated[
+        datetime | None,
+        typer.Option(formats=TIMES, help="Send nothing before; local time, unless it names a zone."),
+    ] = None,
+    expires_at: Annotated[
+        datetime | None, typer.Option(formats=TIMES, help="What is not sent by then is skipped.")
+    ] = None,
     region: Annotated[
         str | None,
         typer.Option(metavar="FR", help="Where numbers without a country code are from; phone.default_region else."),
@@ -83,6 +91,8 @@ def send(
                 "recipients": contacts.body(),
                 "name": name or recipients.stem,
                 "priority": priority.value,
+                "start_at": _moment(start_at),
+                "expires_at": _moment(expires_at),
             },
             idempotency_key or uuid.uuid4().hex,
         )
@@ -102,6 +112,11 @@ class Order:
     key: str
 
 
+def _moment(time: datetime | None) -> str | None:
+    """A time as the API takes it; one without a zone is meant as the clock here shows it."""
+    return None if time is None else time.astimezone().isoformat()
+
+
 def _read_variables(texts: list[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in texts]
     for text, (name, equals, _) in zip(texts, pairs, strict=True):
@@ -119,6 +134,11 @@ async def _send(api: Api, order: Order, console: Console, *, ask: bool) -> int:
             console.print("Nothing was sent")
             return FAILED
         campaign = await _submit(api, order)
+        if campaign["status"] == "scheduled":
+            console.print(
+                f"Campaign {campaign['campaign_id']} begins {clock_time(campaign['start_at'])}", soft_wrap=True
+            )
+            return 0
         console.print(f"Campaign {campaign['campaign_id']}; Ctrl-C pauses it", style="dim", soft_wrap=True)
         return await _follow(api, str(campaign["campaign_id"]), console)
 
@@ -153,7 +173,7 @@ async def _follow(api: Api, campaign_id: str, console: Console) -> int:
         await _pause(api, campaign_id, console)
         return INTERRUPTED
     if status["status"] == "paused":
-        console.print(f"It was paused; {_how_to_resume(campaign_id)}", soft_wrap=True)
+        console.print(f"It was paused ({status['reason']}); {_how_to_resume(campaign_id)}", soft_wrap=True)
         return FAILED
     return await _tell_end(api, status, console)
 

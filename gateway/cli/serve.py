@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from gateway.app import build_gateway, create_app
+from gateway.app import build_gateway
 from gateway.cli.failures import database_failures
 from gateway.cli.options import ConfigOption, base_url, read_settings, start_logging
 from gateway.cli.server import GatewayServer, listen_on
+from gateway.heap import settle_heap
 from gateway.settings import Settings
 from gateway.vault import admin_token_file
+from gateway.web import create_app
 
 
 def serve(
@@ -25,6 +27,7 @@ def serve(
         gateway = build_gateway(settings)
     listener = listen_on(settings.server.host, settings.server.port)
     server = GatewayServer(gateway, create_app(gateway), lambda: typer.echo(_greeting(settings, listener)))
+    settle_heap()
     with listener, database_failures(settings.database.url):
         server.run(sockets=[listener])
 

@@ -8,14 +8,53 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from gateway.app import Gateway
 from gateway.cli.failures import CommandFailed
 from gateway.cli.options import base_url
-from gateway.simulator.serve import listen
+from gateway.listening import listen
 
 OPEN_STREAMS_SECONDS = 1
 KEEP_ALIVE_SECONDS = 30
+MAX_MESSAGE_BYTES = 16_384
+"""Of what a client says on a WebSocket: a token and what it wants to hear."""
+LINGER_SECONDS = 5.0
+
+
+class BoundedWebSocket(WebSocketsSansIOProtocol):
+    """A WebSocket that is gone some seconds after it was closed, also where the client does not take what is left."""
+
+    async def run_asgi(self) -> None:
+        """Serve it."""
+        await super().run_asgi()
+        self._let_go()
+
+    def keepalive_timeout(self) -> None:
+        """The client does not answer."""
+        super().keepalive_timeout()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+
+def config_of(app: FastAPI) -> uvicorn.Config:
+    """How the gateway is served."""
+    return uvicorn.Config(
+        app,
+        http="auto",  # httptools where it is installed
+        ws=BoundedWebSocket,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # events are short, and it takes memory for each socket
+        lifespan="off",  # entered by the server, so that its errors reach the command
+        timeout_graceful_shutdown=OPEN_STREAMS_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_config=None,
+    )
 
 
 class GatewayServer(uvicorn.Server):
@@ -27,20 +66,7 @@ class GatewayServer(uvicorn.Server):
     """
 
     def __init__(self, gateway: Gateway, app: FastAPI, on_started: Callable[[], None]) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http="auto",  # httptools where it is installed
-                ws="websockets-sansio",
-                lifespan="off",  # entered below, so that its errors reach the command
-                timeout_graceful_shutdown=OPEN_STREAMS_SECONDS,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                log_config=None,
-            )
-        )
+        super().__init__(config_of(app))
         self._gateway = gateway
         self._app = app
         self._on_started = on_started
@@ -59,6 +85,8 @@ class GatewayServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Send nothing new, end all streams, and finish the open requests; the lifespan does the rest."""
         self._gateway.streams.close()
+        self._gateway.console.live.close()
+        self._gateway.notifications.feed.close()
         draining = asyncio.create_task(self._gateway.dispatcher.stop())
         await super().shutdown(sockets)
         await draining

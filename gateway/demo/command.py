@@ -100,14 +100,17 @@ async def _run(plan: Plan, folder: Path, show: Show, *, stay: bool) -> bool:
         async with Api(stage.gateway_url, {"X-Admin-Token": token}) as gateway, Api(stage.simulator_url) as simulator:
             script = Script(plan, gateway, simulator, show)
             verdict = await script.play()
+            link = await gateway.post("/api/admin/console-link") if stay else {}
         if stay:
-            await _stay(stage, script.campaign_id, show)
+            await _stay(stage, script.campaign_id, link["url"], show)
     return verdict.passed
 
 
-async def _stay(stage: Stage, campaign_id: str, show: Show) -> None:
-    """Serve until Ctrl-C."""
+async def _stay(stage: Stage, campaign_id: str, link: str, show: Show) -> None:
+    """Serve until Ctrl-C; `link` opens the console once."""
     show.heading("It goes on running; Ctrl-C ends it")
+    show.address("console", f"{stage.gateway_url}/console")
+    show.address("log in by", link)
     show.address("API and docs", f"{stage.gateway_url}/docs")
     show.address("campaign", f"{stage.gateway_url}/api/status/{campaign_id}?details=true")
     show.address("ledger", f"{stage.simulator_url}/sim/ledger")

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import uvicorn
 
-from gateway.app import build_gateway, create_app
+from gateway.app import build_gateway
 from gateway.cli.options import base_url
 from gateway.cli.server import GatewayServer
 from gateway.demo.plan import Pace
+from gateway.listening import listen
 from gateway.settings import DatabaseSettings, ServerSettings, Settings, WahaServerSettings, WahaSettings
 from gateway.simulator.app import create_app as create_simulator
 from gateway.simulator.config import SimulatorConfig
-from gateway.simulator.serve import SimulatorServer, build_server, listen
+from gateway.simulator.serve import SimulatorServer, build_server
 from gateway.vault import admin_token_file
+from gateway.web import create_app
 
 HOST = "127.0.0.1"
 SPEED = 4.0

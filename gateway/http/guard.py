@@ -5,7 +5,7 @@ must not be able to drive the API, with any method and any content type, by its 
 resolve to 127.0.0.1. Programs send neither `Origin` nor `Sec-Fetch-Site` and are not concerned.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 import structlog
@@ -63,7 +63,7 @@ class Guard:
     Args:
         app: What is guarded.
         allowed_hosts: Names beside loopback and `bound_host`; `*` for every name.
-        allowed_origins: Foreign origins that may call, the extension's `chrome-extension://<id>` among them.
+        allowed_origins: Foreign origins that may call, beside our own extension's.
         refuse_forwarded: Refuse what came through a proxy (open mode).
         bound_host: The address that the server is bound to.
         pages: Paths that another site may link to, each with all that is below it.
@@ -81,7 +81,7 @@ class Guard:
         allowed_origins: Collection[str] = (),
         refuse_forwarded: bool,
         bound_host: str = "127.0.0.1",
-        pages: Collection[str] = ("/", "/docs", "/redoc"),
+        pages: Collection[str] = ("/", "/docs", "/redoc", "/pair", "/console", "/admin"),
         other_content: Mapping[str, Collection[str]] = MappingProxyType({}),
     ) -> None:
         self.app = app
@@ -142,10 +142,11 @@ class Guard:
             return
         content_type = _only(headers.getlist("content-type")) or ""
         media_type = content_type.partition(";")[0].strip().lower()
-        if media_type != JSON and media_type not in self._taken_besides_json(path):
-            raise UnsupportedMediaType
+        others = self._taken_besides_json(path)
+        if media_type != JSON and media_type not in others:
+            raise UnsupportedMediaType(f"The body must be sent as {', '.join(others)}." if others else None)
 
-    def _taken_besides_json(self, path: str) -> Iterable[str]:
+    def _taken_besides_json(self, path: str) -> Collection[str]:
         prefixes = [prefix for prefix in self._other_content if path.startswith(prefix)]
         return self._other_content[max(prefixes, key=len)] if prefixes else ()
 

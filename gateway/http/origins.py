@@ -7,6 +7,8 @@ HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)(?::(
 ORIGIN = re.compile(rf"(?P<scheme>https?)://(?P<host>{HOST.pattern})")
 EXTENSION_ORIGIN = re.compile(r"chrome-extension://[a-p]{32}")
 DEFAULT_PORTS = {"http": "80", "https": "443"}
+OWN_EXTENSION = "chrome-extension://fbabhdnphpflcbpiobnjnngmdacdjegg"
+"""Our extension, whose id follows from the `key` in extension/manifest.json: it may call wherever the gateway runs."""
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -35,17 +37,19 @@ class HostList:
 
 
 class OriginList:
-    """The foreign web origins that may call: `https://app.example.org`, or an extension's `chrome-extension://<id>`.
+    """The foreign web origins that may call: our own extension, and those that are configured.
+
+    These are written as `https://app.example.org`, or an extension's `chrome-extension://<id>`.
 
     Raises:
         ValueError: a configured entry is not an origin. `*` and `null` are not: they would let every page in.
     """
 
     def __init__(self, configured: Collection[str]) -> None:
-        self._origins = {_checked_origin(entry) for entry in configured}
+        self._origins = {OWN_EXTENSION, *map(_checked_origin, configured)}
 
     def allows(self, origin: str) -> bool:
-        """Whether an `Origin` header's value is configured."""
+        """Whether an `Origin` header's value is one of these."""
         return normal_origin(origin) in self._origins
 
 

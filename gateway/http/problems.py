@@ -26,15 +26,18 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from gateway.db import DatabaseAway
 from gateway.errors import FieldError, GatewayError, ServiceUnavailable
+from gateway.http.methods import methods_of
 from gateway.http.validation import malformed_body, validation_failed
 
 log = structlog.get_logger()
 
 PROBLEM_JSON = "application/problem+json"
+DATABASE_RETRY_SECONDS = "2"
 
 ERROR_CODES: Mapping[int, str] = {
     400: "BAD_REQUEST",
     401: "UNAUTHORIZED",
+    402: "INSUFFICIENT_BALANCE",
     403: "FORBIDDEN",
     404: "RESOURCE_NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
@@ -80,11 +83,11 @@ class Problem(BaseModel):
 
 def _problem_response(status: int, detail: str, error_code: str | None = None) -> dict[str, Any]:
     example = {"detail": detail, "status_code": status, "error_code": error_code or ERROR_CODES[status], "errors": []}
-    content = {"application/json": {"example": example}}
-    return {"model": Problem, "description": HTTPStatus(status).phrase, "content": content}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}}
+    return {"description": HTTPStatus(status).phrase, "content": content}
 
 
-PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+PROBLEM_RESPONSES: dict[int, dict[str, Any]] = {
     401: _problem_response(401, "A valid credential is required."),
     403: _problem_response(403, "This is not allowed."),
     404: _problem_response(404, "There is no such thing, or it is not yours."),
@@ -92,7 +95,13 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     429: _problem_response(429, "Too many requests; try again in 12 seconds."),
     503: _problem_response(503, "A needed part is not reachable just now; try again."),
 }
-"""For FastAPI's `responses=`: `{code: PROBLEM_RESPONSES[code] for code in (401, 404)}`, or all of it."""
+"""What every route may answer, by status, as the OpenAPI document tells it."""
+
+CLIENT_RESPONSES: dict[int | str, dict[str, Any]] = {
+    402: _problem_response(402, "the balance is 0.05 EUR, and 0.10 EUR are needed; nothing was queued"),
+    429: _problem_response(429, "at most 1000 messages a day (Europe/London)", "DAILY_LIMIT_REACHED"),
+}
+"""What a client may be answered where something is queued."""
 
 
 def problem_response(error: GatewayError, request_headers: Headers) -> Response:
@@ -109,7 +118,7 @@ def problem_response(error: GatewayError, request_headers: Headers) -> Response:
         headers.setdefault("WWW-Authenticate", "Bearer")
     detail = INTERNAL_DETAIL if error.status_code == 500 else error.detail
     body = _body(error.status_code, detail, error.error_code, error.errors)
-    return _render(body, request_headers, headers)
+    return _render(error.extra | body, request_headers, headers)
 
 
 def _body(status: int, detail: str, error_code: str, errors: list[FieldError]) -> dict[str, Any]:
@@ -179,7 +188,9 @@ async def _on_gateway_error(connection: HTTPConnection, exc: Exception) -> Respo
 async def _on_database_away(connection: HTTPConnection, exc: Exception) -> Response:
     log.warning("database_away", path=connection.url.path, error=str(exc))
     error = ServiceUnavailable("The database does not answer just now; try again, with the same Idempotency-Key.")
-    return _fit(problem_response(error, connection.headers), connection, error.error_code)
+    response = problem_response(error, connection.headers)
+    response.headers["Retry-After"] = DATABASE_RETRY_SECONDS
+    return _fit(response, connection, error.error_code)
 
 
 async def _on_validation_error(connection: HTTPConnection, exc: Exception) -> Response:
@@ -198,10 +209,20 @@ async def _on_http_exception(connection: HTTPConnection, exc: Exception) -> Resp
     detail = exc.detail if isinstance(exc.detail, str) else _phrase(status)
     code = ERROR_CODES.get(status) or ("INTERNAL_ERROR" if status >= 500 else "BAD_REQUEST")
     headers = dict(exc.headers or {})
+    if status in (404, 405) and isinstance(connection, Request) and (allowed := _allowed(connection)):
+        status, detail, code = 405, _phrase(405), ERROR_CODES[405]
+        headers["Allow"] = ", ".join(allowed)
     if status == 401:
         headers.setdefault("WWW-Authenticate", "Bearer")
     body = _body(status, detail, code, [])
     return _fit(_render(body, connection.headers, headers), connection, code)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that the path of a request takes; none where this one is among them, or the path is not there."""
+    app = request.app
+    allowed = methods_of(app.routes, getattr(app.state, "answered_elsewhere", {}), request.url.path)
+    return [] if request.method in allowed else allowed
 
 
 async def _on_unexpected_error(request: Request, exc: Exception) -> Response:

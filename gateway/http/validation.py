@@ -3,7 +3,7 @@
 Nothing of the request's values goes back to the caller: they may be huge, or secret.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
@@ -21,7 +21,7 @@ MAX_MESSAGE_LENGTH = 300
 def validation_failed(exc: RequestValidationError | WebSocketRequestValidationError) -> ValidationFailed:
     """The same finding as one error of ours, with the first `MAX_ERRORS` wrong fields."""
     body = exc.body if isinstance(exc, RequestValidationError) else None
-    return fields_failed(list(dict.fromkeys(_field_error(error, body) for error in exc.errors())))
+    return fields_failed(list(dict.fromkeys(field_error(error, body) for error in exc.errors())))
 
 
 def fields_failed(fields: Sequence[FieldError]) -> ValidationFailed:
@@ -35,6 +35,24 @@ def fields_failed(fields: Sequence[FieldError]) -> ValidationFailed:
         detail = f"{len(fields)} fields are not valid: " + ", ".join(error.field for error in fields[:5])
         detail += ", ..." if len(fields) > 5 else "."
     return ValidationFailed(detail, errors=listed)
+
+
+def refuse_unknown(field: str, what: str, ids: Sequence[str], known: Container[str]) -> None:
+    """Stop where a request's list of ids, in `field`, names `what` (a group, say) that is not there for the caller.
+
+    Raises:
+        ValidationFailed: naming each of them by its place.
+    """
+    if errors := unknown_ids(field, what, ids, known):
+        raise fields_failed(errors)
+
+
+def unknown_ids(field: str, what: str, ids: Sequence[str], known: Container[str]) -> list[FieldError]:
+    """What `refuse_unknown` names."""
+    message = f"there is no such {what}, or it is not yours"
+    return [
+        FieldError(f"{field}.{place}", message, f"unknown_{what}") for place, one in enumerate(ids) if one not in known
+    ]
 
 
 def malformed_json(reason: str) -> ValidationFailed:
@@ -51,16 +69,27 @@ def malformed_body(exc: HTTPException) -> ValidationFailed | None:
     return malformed_json("it is nested too deeply, or not UTF-8")
 
 
-def _field_error(error: Mapping[str, Any], body: Any) -> FieldError:
+def field_error(error: Mapping[str, Any], body: Any) -> FieldError:
+    """One finding of pydantic's, whose location begins with "body" or the like, about a request with this body."""
     kind = str(error["type"])
     if kind == "json_invalid":
         reason = (error.get("ctx") or {}).get("error", "")
         at = error["loc"][-1]
         return FieldError("body", f"The body is not valid JSON: {reason} (at character {at})", kind)
-    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    message = _length(kind, error.get("ctx") or {}) or str(error["msg"])
+    message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
     return FieldError(
         _shorten(_path(error["loc"], kind, body), MAX_FIELD_LENGTH), _shorten(message, MAX_MESSAGE_LENGTH), kind
     )
+
+
+def _length(kind: str, told: Mapping[str, Any]) -> str | None:
+    """What is wrong with the length of a secret, of which pydantic speaks as of a list; None for all else."""
+    if told.get("field_type") != "Value":
+        return None
+    if kind == "too_short":
+        return f"should have at least {told['min_length']} characters"
+    return f"should have at most {told['max_length']} characters" if kind == "too_long" else None
 
 
 def _path(loc: Sequence[str | int], kind: str, body: Any) -> str:

@@ -6,10 +6,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.simulator.control_input import checked, field, number, running, working
-from gateway.simulator.errors import unprocessable
+from gateway.simulator.control_input import checked, field, flag, number, running, word, working
+from gateway.simulator.errors import JsonObject, unprocessable
 from gateway.simulator.faults import parse_faults
 from gateway.simulator.http import Json, read_json, waha
+from gateway.simulator.messages import Said
+
+MOST_TIMES = 100
 
 
 async def ledger(request: Request) -> Response:
@@ -28,10 +31,25 @@ async def clear_ledger(request: Request) -> Response:
 
 
 async def incoming(request: Request) -> Response:
-    """Somebody writes to the session: `from` (digits or a chat id) and `text`."""
+    """Somebody writes to the session: `from` (digits or a chat id), `text`, and how (see `Said`)."""
     session = working(request)
-    message = waha(request).incoming(session, await field(request, "from"), await field(request, "text"))
+    said = _said(await read_json(request))
+    message = waha(request).incoming(session, await field(request, "from"), await field(request, "text"), said)
     return Json({"id": message.id, "chat_id": message.chat_id})
+
+
+def _said(body: JsonObject) -> Said:
+    times = number(body.get("times", 1), "times")
+    if times not in range(1, MOST_TIMES + 1):
+        raise unprocessable(f"times must be a whole number from 1 to {MOST_TIMES}")
+    return Said(
+        id=word(body, "id"),
+        author=word(body, "author") or "",
+        reply_to=word(body, "reply_to"),
+        seconds_ago=number(body.get("seconds_ago", 0), "seconds_ago"),
+        times=int(times),
+        hidden=flag(body, "hidden", False),
+    )
 
 
 async def phone_message(request: Request) -> Response:

@@ -44,6 +44,14 @@ async def field(request: Request, name: str) -> str:
     return value
 
 
+def word(body: JsonObject, name: str) -> str | None:
+    """A text of the body that may be missing, but not be empty or something else; else 422."""
+    value = body.get(name)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise unprocessable(f"{name} must be a string that is not empty")
+    return value
+
+
 def number(value: Any, name: str) -> float:
     """A finite number of 0 or more, also one that is written as text; else 422."""
     try:

@@ -85,7 +85,7 @@ class Engine(ABC):
             "media": None,
             "ack": message.ack,
             "ackName": ACK_NAMES[message.ack],
-            "replyTo": None,
+            "replyTo": None if message.reply_to is None else {"id": message.reply_to, "hasMedia": False},
             "_data": self.raw(message),
         }
 

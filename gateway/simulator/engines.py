@@ -48,6 +48,8 @@ class Gows(Engine):
         """whatsmeow's event."""
         jid = make_jid(message.chat_id)
         info = {"ID": message.id, "Chat": jid, "IsFromMe": message.from_me, "Timestamp": message.timestamp}
+        if message.author:
+            info["PushName"] = message.author
         return {"Info": info, "Message": {"conversation": message.text}}
 
     def exists_json(self, chat_id: str | None) -> JsonObject:
@@ -104,6 +106,7 @@ class Noweb(Engine):
             "key": {"remoteJid": make_jid(message.chat_id), "fromMe": message.from_me, "id": message.id},
             "message": {"extendedTextMessage": {"text": message.text}},
             "messageTimestamp": str(message.timestamp),
+            **({"pushName": message.author} if message.author else {}),
         }
 
 
@@ -163,7 +166,8 @@ class Webjs(Engine):
 
     def raw(self, message: Message) -> JsonObject:
         """The page's message model."""
-        return {"id": self._id_object(message), "body": message.text, "t": message.timestamp}
+        raw = {"id": self._id_object(message), "body": message.text, "t": message.timestamp}
+        return {**raw, "notifyName": message.author} if message.author else raw
 
     def message_json(self, message: Message) -> JsonObject:
         """As the others', but `from` and `to` are the real ends."""

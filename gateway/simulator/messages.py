@@ -9,7 +9,10 @@ ACK_NAMES = {-1: "ERROR", 0: "PENDING", 1: "SERVER", 2: "DEVICE", 3: "READ", 4: 
 
 @dataclass(slots=True)
 class Message:
-    """One message of one chat. `timestamp` is in real seconds since the epoch; `me` is our own chat id."""
+    """One message of one chat. `timestamp` is in real seconds since the epoch; `me` is our own chat id.
+
+    `author` is what somebody who wrote to us calls themselves.
+    """
 
     id: str
     chat_id: str
@@ -22,6 +25,23 @@ class Message:
     source: str
     media: dict[str, Any] | None = None
     reply_to: str | None = None
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What somebody writes to a session, beside the text; by default simply now, under their number.
+
+    `id` is WhatsApp's, made if it is None. It was written `seconds_ago`, and is told `times` times, each as an event
+    of its own; `hidden`: under the hidden id of the chat alone. `reply_to` is the id of a message that it quotes.
+    """
+
+    id: str | None = None
+    author: str = ""
+    reply_to: str | None = None
+    seconds_ago: float = 0.0
+    times: int = 1
+    hidden: bool = False
 
 
 class MessageStore:

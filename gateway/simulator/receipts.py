@@ -80,12 +80,12 @@ class Receipts:
             self._clock.call_later(seconds, lambda: self._tell_bad_ack(stored, message, code))
         self._later(stored, message, -1, seconds)
 
-    def told(self, stored: StoredSession, message: Message) -> None:
-        """Tell a message of ours, or one that came in, as the engine's own events do."""
+    def told(self, stored: StoredSession, message: Message, *, hidden: bool = False) -> None:
+        """Tell a message of ours, or one that came in, as the engine's own events do; `hidden`: under its hidden id."""
         session = self._running(stored.name)
         if session is None:
             return
-        for one in self._variants(message):
+        for one in self._variants(message, hidden=hidden):
             if not one.from_me:
                 self._hub.emit(session, "message", partial(self._engine.message_json, one))
             self._hub.emit(session, "message.any", partial(self._engine.message_json, one))
@@ -112,9 +112,11 @@ class Receipts:
         data = [{"key": self._engine.raw(message)["key"], "update": update}]
         self._hub.emit(session, "engine.event", lambda: {"event": "messages.update", "data": data})
 
-    def _variants(self, message: Message) -> list[Message]:
-        """The message as it is told: once, or under the chat's hidden id too."""
+    def _variants(self, message: Message, *, hidden: bool) -> list[Message]:
+        """The message as it is told: once, or under the chat's hidden id too, or under that alone."""
         phone = parse_phone(message.chat_id)
+        if phone is not None and hidden:
+            return [dataclasses.replace(message, chat_id=self._numbers.lid(phone))]
         if phone is None or not self._hub.happens(self._hub.faults.lid_variant):
             return [message]
         return [dataclasses.replace(message, chat_id=self._numbers.lid(phone)), message]

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
+from gateway.listening import listen
 from gateway.simulator.app import create_app
 from gateway.simulator.config import SimulatorConfig
 from gateway.simulator.connections import Connections
@@ -20,7 +21,6 @@ log = structlog.get_logger()
 
 KEEP_ALIVE_SECONDS = 5
 SHUTDOWN_SECONDS = 2
-BACKLOG = 2048
 
 
 def serve(host: str, port: int, config: SimulatorConfig) -> None:
@@ -29,20 +29,6 @@ def serve(host: str, port: int, config: SimulatorConfig) -> None:
     log.info("simulator_listening", host=host, port=listener.getsockname()[1], engine=config.engine)
     with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn after an orderly end
         build_server(create_app(config)).run(sockets=[listener])
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens on that address (port 0: any free one); OSError when it is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 class SimulatorServer(uvicorn.Server):

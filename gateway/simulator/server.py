@@ -17,7 +17,7 @@ from gateway.simulator.keys import KeyRing
 from gateway.simulator.ledger import Ledger
 from gateway.simulator.lifecycle import Lifecycle
 from gateway.simulator.limits import Limits
-from gateway.simulator.messages import Message
+from gateway.simulator.messages import Message, Said
 from gateway.simulator.numbers import NumberBook
 from gateway.simulator.phones import PhoneWatch
 from gateway.simulator.receipts import Receipts
@@ -31,6 +31,7 @@ from gateway.simulator.webhooks import WebhookSender
 
 FICTIONAL_RANGE = 447700900000
 CRASH_SECONDS = 5.0
+SIMPLY = Said()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,13 +132,13 @@ class WahaServer:
             "worker": {"id": self.config.worker_id},
         }
 
-    def incoming(self, session: RunningSession, sender: str, text: str) -> Message:
+    def incoming(self, session: RunningSession, sender: str, text: str, said: Said = SIMPLY) -> Message:
         """Somebody writes to this session."""
-        return self._arrived(session, sender, text, from_me=False)
+        return self._arrived(session, sender, text, said, from_me=False)
 
     def from_phone(self, session: RunningSession, chat: str, text: str) -> Message:
         """The session's owner writes to somebody on the phone itself."""
-        return self._arrived(session, chat, text, from_me=True)
+        return self._arrived(session, chat, text, SIMPLY, from_me=True)
 
     def remove_device(self, stored: StoredSession) -> None:
         """The phone removes a linked device, which hears of it now, or when it connects again."""
@@ -204,23 +205,26 @@ class WahaServer:
         if not plan.keep_sessions_stopped:
             await self.lifecycle.autostart(plan.start_delay_seconds, plan.hang_session)
 
-    def _arrived(self, session: RunningSession, chat: str, text: str, *, from_me: bool) -> Message:
+    def _arrived(self, session: RunningSession, chat: str, text: str, said: Said, *, from_me: bool) -> Message:
         message = Message(
-            id=self.engine.new_id(session.stored.rng),
+            id=said.id or self.engine.new_id(session.stored.rng),
             chat_id=self.numbers.canonical(make_chat_id(chat)),
             me=f"{session.stored.phone}@c.us",
             from_me=from_me,
             text=text,
             kind="text",
-            timestamp=int(self.clock.now()),
+            timestamp=int(self.clock.now() - said.seconds_ago),
             ack=1 if from_me else 2,
             source="app",
+            reply_to=said.reply_to,
+            author=said.author,
         )
         if from_me:
             self.phones.seen(session.stored)
         session.stored.store.add(message)
         self.limits.met(session.stored, message.chat_id)
-        self.receipts.told(session.stored, message)
+        for _ in range(said.times):
+            self.receipts.told(session.stored, message, hidden=said.hidden)
         return message
 
     def _make_running(self, stored: StoredSession) -> RunningSession:

@@ -63,6 +63,13 @@ def make_chat_id(phone: str) -> str:
     return f"{digits}@c.us"
 
 
+def make_lid(digits: str) -> str:
+    """Return a person's hidden id as a chat id; raises ValueError for what are no digits."""
+    if not _DIGITS.fullmatch(digits):
+        raise ValueError("a hidden id is made from digits")
+    return f"{digits}@lid"
+
+
 def parse_chat_id(chat_id: object) -> ChatId | None:
     """Take a chat id apart; None for what is none of a person or a group (status, newsletters, rubbish).
 

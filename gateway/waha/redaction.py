@@ -37,4 +37,4 @@ def _pieces(private: Iterable[str]) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(text.replace("\x00", " ").split())  # PostgreSQL takes no NUL

@@ -220,8 +220,27 @@ class MessageAckEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageContent:
+    """What somebody wrote: `text` is empty where there is none, `quoted_id` the bare id of the message they answer.
+
+    `written_at` is in whole seconds, by WhatsApp's clock. `push_name` is what they call themselves.
+    """
+
+    text: str = field(repr=False)
+    has_media: bool
+    has_location: bool
+    has_contact: bool
+    written_at: int | None
+    quoted_id: str | None
+    push_name: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class MessageAnyEvent:
-    """A message went through this session, ours or theirs. `source` is "api" (us) or "app" (the phone)."""
+    """A message went through this session, ours or theirs. `source` is "api" (us) or "app" (the phone).
+
+    `content` is read of theirs only: what we sent we know.
+    """
 
     event_id: str
     session: str
@@ -231,6 +250,7 @@ class MessageAnyEvent:
     source: str | None
     ack: int | None
     timestamp: int | None
+    content: MessageContent | None = None
 
 
 Event = SessionStatusEvent | MessageAckEvent | MessageAnyEvent
@@ -317,16 +337,37 @@ def _read_message_ack(event: JsonObject, payload: JsonObject) -> MessageAckEvent
 
 def _read_message_any(event: JsonObject, payload: JsonObject) -> MessageAnyEvent:
     key = _need_key(payload)
+    from_me = _from_me(payload, key)
     return MessageAnyEvent(
         event_id=_need_text(event, "id"),
         session=_need_text(event, "session"),
         message_id=key.message_id,
         chat_id=_chat_of(payload, key),
-        from_me=_from_me(payload, key),
+        from_me=from_me,
         source=as_text(payload.get("source")),
         ack=as_whole(payload.get("ack")),
         timestamp=as_whole(event.get("timestamp")),
+        content=_read_content(payload) if from_me is False else None,
     )
+
+
+def _read_content(payload: JsonObject) -> MessageContent:
+    quoted = parse_message_key(payload.get("replyTo"))
+    return MessageContent(
+        text=as_text(payload.get("body")) or "",
+        has_media=as_flag(payload.get("hasMedia")) is True,
+        has_location=bool(payload.get("location")),
+        has_contact=bool(payload.get("vCards")),
+        written_at=as_whole(payload.get("timestamp")),
+        quoted_id=quoted.message_id if quoted else None,
+        push_name=_push_name(as_object(payload.get("_data"))),
+    )
+
+
+def _push_name(data: JsonObject) -> str | None:
+    """The name in the engine's own message: WEBJS's, NOWEB's, GOWS's."""
+    names = (data.get("notifyName"), data.get("pushName"), as_object(data.get("Info")).get("PushName"))
+    return next((name for name in map(as_text, names) if name), None)
 
 
 _READERS: Mapping[str, Callable[[JsonObject, JsonObject], Event]] = {

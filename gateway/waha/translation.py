@@ -59,6 +59,10 @@ _NEVER_LEFT = (httpx.ConnectError, httpx.PoolTimeout, httpx.UnsupportedProtocol,
 _TIMEOUTS = (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout)
 
 
+MAX_RETRY_AFTER_SECONDS = 86_400.0
+"""Nobody is left waiting for longer because of one header."""
+
+
 def translate_transport_error(exc: Exception, private: Iterable[str] = ()) -> WahaError:
     """Say what it means for a send that no whole answer came."""
     foreign = (aiohttp.ClientError, httpcore.NetworkError, httpcore.TimeoutException, OSError)
@@ -121,7 +125,9 @@ def _message_of(body: Mapping[str, Any]) -> str | None:
 
 def _seconds(retry_after: str | None) -> float | None:
     """Retry-After in seconds; its date form is not used by anything we talk to."""
-    return float(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
+    if not retry_after or not retry_after.isascii() or not retry_after.isdigit():
+        return None
+    return min(float(retry_after), MAX_RETRY_AFTER_SECONDS)
 
 
 def _not_found(text: str, message: str) -> WahaRejected:

@@ -132,7 +132,8 @@ class Keeper:
     def _doubtful(self, swept: Swept) -> list[tuple[AnyRow, View]]:
         """The sessions that are not plainly well, and that nobody is at work on."""
         look, infos = self._viewer, swept.infos
-        rows = [row for row in swept.rows if not look.is_well(row, infos.get(row.name))]
+        rows = [row for row in swept.rows if row.sender_id not in swept.outrun]
+        rows = [row for row in rows if not look.is_well(row, infos.get(row.name))]
         rows = [row for row in rows if not is_busy(row, swept.now)]
         if not rows:
             return []

@@ -18,7 +18,7 @@ from gateway.events import EventBus, SessionStateChanged
 from gateway.waha.errors import WahaError
 from gateway.waha.ids import ChatKind, parse_chat_id
 from gateway.waha.schemas import Me, SessionInfo, SessionStatusEvent, WahaStatus
-from sessions import limits, queries
+from sessions import limits, ownership, queries
 from sessions.history import Diary, Kind
 from sessions.lifecycle import Lifecycle
 from sessions.models import SessionState
@@ -208,6 +208,7 @@ class StateWriter:
                 return False
             if values.get("paired_at") is not None:  # a phone has scanned: that is the proof
                 await tokens.activate(tx, row.number)
+                await ownership.prove(tx, row.sender_id)
             if me is not None:
                 await limits.note_me(tx, row, me, now, diary)
             if kind is None and before != after:

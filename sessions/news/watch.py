@@ -46,7 +46,8 @@ class Swept:
     """What a sweep saw: our sessions on one server as they are stored now, and what WAHA says about each by name.
 
     `now` is the database's time of the answer; `connected_since`, on the same clock, when the event stream was opened
-    last (None: no events come by this watch now).
+    last (None: no events come by this watch now). `outrun` are the senders whose session was heard of after WAHA was
+    asked: what `infos` says about these is the past.
     """
 
     member: Member
@@ -54,6 +55,7 @@ class Swept:
     infos: Mapping[str, SessionInfo]
     now: float
     connected_since: float | None
+    outrun: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,17 +190,18 @@ class ServerWatch:
             rows = await queries.sessions_on(connection, member.id)
             now = rows[0].read_at if rows else await read_now(connection)
         parts.fleet.note_answer(member, now)
-        changed = False
+        changed, outrun = False, set()
         for row in rows:
-            # what was heard since then is fresher than this answer
-            if row.status_at < asked_at and row.event_at == heard.get(row.sender_id, 0.0):
+            if row.status_at >= asked_at or row.event_at != heard.get(row.sender_id, 0.0):
+                outrun.add(row.sender_id)
+            else:
                 changed |= await self._compare(row, infos.get(row.name), now)
         await parts.fleet.note_ghosts(member, sorted(set(infos) - {row.name for row in rows}))
         if changed:
             async with parts.db.read() as connection:
                 rows = await queries.sessions_on(connection, member.id)
         hears = self._stream is not None and self._stream.connected
-        swept = Swept(member, rows, infos, now, self._connected_since if hears else None)
+        swept = Swept(member, rows, infos, now, self._connected_since if hears else None, frozenset(outrun))
         for callback in parts.after_sweep:
             try:
                 callback(swept)

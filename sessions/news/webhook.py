@@ -33,6 +33,7 @@ WEBHOOK_PATH = "/api/webhook/waha"
 MAX_BYTES = 1024 * 1024
 """An event has some thousand bytes, and the largest ones a small picture."""
 ALGORITHM = b"sha512"
+SIGNATURE = b"x-webhook-hmac"
 _OK = b'{"status":"ok"}'
 _OK_START = {
     "type": "http.response.start",
@@ -91,7 +92,7 @@ class WebhookDoor:
             raise NotFound
         headers = dict(scope["headers"])
         body = await _read(headers, receive)
-        if not self._is_signed(headers, body):
+        if not is_signed(self._key, headers, body):
             log.warning("webhook_refused", reason="not signed with our secret", length=len(body))
             raise Unauthorized
         member = self._fleet.member(_server_of(scope["query_string"]))
@@ -111,11 +112,13 @@ class WebhookDoor:
         if not await self._intake.accept(member, event):
             self._look(member.id)
 
-    def _is_signed(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
-        if headers.get(b"x-webhook-hmac-algorithm", ALGORITHM).lower() != ALGORITHM:
-            return False
-        told = headers.get(b"x-webhook-hmac", b"").lower()
-        return hmac.compare_digest(told, hmac.new(self._key, body, hashlib.sha512).hexdigest().encode())
+
+def is_signed(key: bytes, headers: Mapping[bytes, bytes], body: bytes) -> bool:
+    """Whether a request was signed with `key` as WAHA signs: an HMAC over the raw body, in a header."""
+    if headers.get(b"x-webhook-hmac-algorithm", ALGORITHM).lower() != ALGORITHM:
+        return False
+    told = headers.get(SIGNATURE, b"").lower()
+    return hmac.compare_digest(told, hmac.new(key, body, hashlib.sha512).hexdigest().encode())
 
 
 @lru_cache(maxsize=1024)

@@ -11,7 +11,7 @@ from gateway.db import AnyRow, Database, read_now
 from gateway.errors import Conflict, NoCapacity, NotFound, ServiceUnavailable
 from gateway.events import EventBus
 from gateway.waha.errors import WahaError, WahaUnreachable
-from sessions import queries
+from sessions import ownership, queries
 from sessions.history import Diary, Kind
 from sessions.lifecycle import SessionBusy, as_gateway_error
 from sessions.models import Desired, SessionState
@@ -43,7 +43,7 @@ class _Claim:
 
 
 class Opening:
-    """Opens pairings. Numbers are digits that were read and allowed before."""
+    """Opens pairings. Numbers are digits that were read before."""
 
     def __init__(self, db: Database, fleet: Fleet, starter: Starter, bus: EventBus, qr_book: QrBook) -> None:
         self._db = db
@@ -58,10 +58,12 @@ class Opening:
         A session that exists and is neither connected nor being paired is started again, with a new token.
 
         Raises:
+            NotFound: it is another's.
             Conflict: it is connected, or a pairing is open.
             NoCapacity: no server has room.
             ServiceUnavailable: its WAHA server does not answer.
         """
+        await ownership.require_to_pair(self._db, caller, number)
         while True:
             await self._end_old_codes(caller, number)
             claim = await self._claim(caller, number)
@@ -103,6 +105,7 @@ class Opening:
             now = await read_now(tx)
             sender_id = await queries.ensure_sender(tx, number, caller.account_id, now)
             await lock_sender(tx, sender_id)
+            account_id = await ownership.take(tx, caller, sender_id)
             before = await queries.find_session(tx, number)
             if before is None:
                 await _reserve(tx, sender_id, number, now)
@@ -110,7 +113,7 @@ class Opening:
             else:
                 _refuse_second(before, now, caller)
                 await reopen(tx, before, now)
-            token = await tokens.issue(tx, number, caller.account_id, now, stranger=caller.is_anonymous)
+            token = await tokens.issue(tx, number, account_id, now, stranger=caller.is_anonymous)
             row = before or await queries.find_session(tx, number)
         assert row is not None
         self._qr_book.forget(number)

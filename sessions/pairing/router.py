@@ -8,8 +8,11 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from gateway.auth.access import Access, Caller, PhoneReader
+from gateway.auth.bearer import bearer_of
+from gateway.db import AnyRow
 from gateway.errors import NotFound, Unauthorized
-from gateway.http.problems import PROBLEM_RESPONSES
+from gateway.idempotency.header import Idempotency, Once
+from gateway.late_routes import LateRouter
 from sessions.pairing.answers import qr_out
 from sessions.pairing.other_ways import OtherWays
 from sessions.pairing.schemas import CodeOut, PasskeyAssertion, PasskeyDone, PasskeyOut, QrOut
@@ -50,6 +53,7 @@ class PairingParts:
     other_ways: OtherWays
     phones: PhoneReader
     access: Access
+    idempotency: Idempotency
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +67,28 @@ class Watching:
 
 def build_router(parts: PairingParts) -> APIRouter:
     """The routes of pairing under `/api/sessions`."""
-    router = APIRouter(prefix="/api/sessions", tags=["sessions"])
+    router = LateRouter(prefix="/api/sessions", tags=["sessions"])
     pairing, access, other_ways = parts.pairing, parts.access, parts.other_ways
     Shown = Annotated[Caller, Depends(access.pairing)]  # noqa: N806 - a type
+    JustOnce = Annotated[Once, Depends(parts.idempotency)]  # noqa: N806 - a type
 
-    def allowed(caller: Caller, text: str) -> str:
+    async def allowed(caller: Caller, text: str) -> str:
         number = parts.phones.digits(text, "phone_number")
-        if not caller.may_use(number):
-            raise NotFound("there is no session for this number, or it is not yours")
+        await pairing.require(caller, number)
         return number
 
     async def watching(request: Request, phone_number: Number, caller: Shown) -> AsyncIterator[Watching]:
-        number = allowed(caller, phone_number)
+        number = await allowed(caller, phone_number)
         async with parts.streams.open(caller, number) as stream:
             yield Watching(stream, number, request)
 
     async def still_may(watch: Watching) -> bool:
         headers = watch.request.headers
         try:
-            caller = await access.pairing(headers.get("x-admin-token"), headers.get("x-sender-token"))
-        except Unauthorized:
+            given = (headers.get("x-admin-token"), headers.get("x-sender-token"), bearer_of(watch.request))
+            caller = await access.pairing(*given)
+            await pairing.require(caller, watch.number)
+        except (Unauthorized, NotFound):
             return False
         return await pairing.may_see(caller, watch.number)
 
@@ -97,13 +103,13 @@ def build_router(parts: PairingParts) -> APIRouter:
         A login that is of no use any more is ended first, because only then there is a code: one that the phone has
         ended, and for its owner or an operator also one that has expired.
         """
-        return qr_out(await pairing.ask(caller, allowed(caller, phone_number)))
+        return qr_out(await pairing.ask(caller, await allowed(caller, phone_number)))
 
     @router.get(
         "/{phone_number}/qr/stream",
         summary="Follow a pairing",
         response_class=EventSourceResponse,
-        responses=STREAM_RESPONSE | {code: PROBLEM_RESPONSES[code] for code in (404, 409, 429, 503)},
+        responses=STREAM_RESPONSE,
     )
     async def stream(watch: Annotated[Watching, Depends(watching)]) -> AsyncIterator[ServerSentEvent]:
         """Server-sent events: `qr` with each new code, `status` with each new state; both carry the QR route's JSON.
@@ -118,18 +124,21 @@ def build_router(parts: PairingParts) -> APIRouter:
             yield ServerSentEvent(event=told.kind, raw_data=told.body.model_dump_json(exclude_none=True))
 
     @router.post("/{phone_number}/code", summary="A code to type instead of scanning")
-    async def code(phone_number: Number, caller: Shown) -> CodeOut:
+    async def code(phone_number: Number, caller: Shown, once: JustOnce) -> CodeOut:
         """A code for *Linked devices, Link with phone number* on the phone. The session is started as for the QR code.
 
         409 when it is connected already, 501 where the server's engine has no such codes, 503 while it is starting. The
         QR code stays the other way.
         """
-        number = allowed(caller, phone_number)
-        typed = await other_ways.request_code(caller, number)
-        message = (
-            f"On the phone: Linked devices, Link with phone number. Or scan the code of GET /api/sessions/+{number}/qr."
-        )
-        return CodeOut(code=typed.code, expires_at=as_time(typed.expires_at), message=message)
+
+        async def asked() -> CodeOut:
+            number = await allowed(caller, phone_number)
+            typed = await other_ways.request_code(caller, number)
+            where = "On the phone: Linked devices, Link with phone number."
+            message = f"{where} Or scan the code of GET /api/sessions/+{number}/qr."
+            return CodeOut(code=typed.code, expires_at=as_time(typed.expires_at), message=message)
+
+        return await once.step(CodeOut, caller, asked)
 
     @router.get("/{phone_number}/passkey", summary="The pending passkey step", response_model_exclude_none=True)
     async def passkey(phone_number: Number, caller: Shown) -> PasskeyOut:
@@ -137,7 +146,7 @@ def build_router(parts: PairingParts) -> APIRouter:
 
         The session's state is SCANNED meanwhile. 409 when nothing is asked.
         """
-        step = await other_ways.passkey(allowed(caller, phone_number))
+        step = await other_ways.passkey(await allowed(caller, phone_number))
         return PasskeyOut.model_validate(
             {
                 "step": step.step,
@@ -149,19 +158,30 @@ def build_router(parts: PairingParts) -> APIRouter:
         )
 
     @router.post("/{phone_number}/passkey", summary="Answer the passkey challenge")
-    async def submit(phone_number: Number, caller: Shown, body: PasskeyAssertion) -> PasskeyDone:
+    async def submit(phone_number: Number, caller: Shown, body: PasskeyAssertion, once: JustOnce) -> PasskeyDone:
         """Pass on what `navigator.credentials.get(...)` gave on https://web.whatsapp.com. 409 when nothing is asked."""
         assertion = body.model_dump(exclude_unset=True)
-        row = await other_ways.submit_passkey(allowed(caller, phone_number), assertion)
-        return PasskeyDone(status=row.state, message=qr_hint(row.number))
+
+        async def passed() -> PasskeyDone:
+            return done(await other_ways.submit_passkey(await allowed(caller, phone_number), assertion))
+
+        return await once.step(PasskeyDone, caller, passed)
 
     @router.post("/{phone_number}/passkey/confirm", summary="Confirm the passkey code")
-    async def confirm(phone_number: Number, caller: Shown) -> PasskeyDone:
+    async def confirm(phone_number: Number, caller: Shown, once: JustOnce) -> PasskeyDone:
         """Say that the code is the one on the phone. 409 when nothing is asked."""
-        row = await other_ways.confirm_passkey(allowed(caller, phone_number))
-        return PasskeyDone(status=row.state, message=qr_hint(row.number))
+
+        async def passed() -> PasskeyDone:
+            return done(await other_ways.confirm_passkey(await allowed(caller, phone_number)))
+
+        return await once.step(PasskeyDone, caller, passed)
 
     return router
+
+
+def done(row: AnyRow) -> PasskeyDone:
+    """A passkey step was passed on."""
+    return PasskeyDone(status=row.state, message=qr_hint(row.number))
 
 
 def qr_hint(number: str) -> str:

@@ -22,6 +22,7 @@ from gateway.waha.schemas import WahaStatus
 from sessions import queries
 from sessions.lifecycle import SessionBusy, as_gateway_error
 from sessions.models import Desired, SessionState
+from sessions.ownership import require_session
 from sessions.pairing.bringing_up import Starter
 from sessions.pairing.flights import Flights, StillUnderWay
 from sessions.pairing.needs import Need, is_open, need_of
@@ -113,6 +114,10 @@ class Pairing:
         """The session of `number`; raises `NotFound`."""
         row, _ = await self._read(number)
         return row
+
+    async def require(self, caller: Caller, number: str) -> None:
+        """Refuse a number that is not the caller's; raises `NotFound`."""
+        await require_session(self._db, caller, number)
 
     async def may_see(self, caller: Caller, number: str) -> bool:
         """Whether a scan of the code that is shown now would be this caller's, or nobody's in particular."""

@@ -2,15 +2,15 @@
 
 All who watch one number share one watch. It looks when the bus tells that the session's state has moved, when the time
 of the code that is shown is over, and every second, because another replica may be the one that heard. A watch begins
-nothing: only who opens a stream asks for the code, as whoever calls the QR route. It ends with the pairing's success,
-with the session, with its last stream, or with the gateway.
+nothing: only who opens a stream asks for the code, as whoever calls the QR route; who follows one does not. It ends
+with the pairing's success, with the session, with its last stream, or with the gateway.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 import structlog
@@ -35,14 +35,19 @@ BACKLOG = 50
 """So much may wait for a slow reader; who is slower is cut off, and comes again for the present state."""
 
 REMOVED = QrOut(status="NOT_FOUND", reason="the session was removed")
+AWAY = QrOut(
+    status=SessionState.WAITING_FOR_SCAN, reason="its code cannot be read just now; it is told as soon as it can"
+)
+"""Only a session that waits for a scan is asked for its code, and can be found to be out of reach."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One event of a stream."""
+    """One event of a stream. `shown` is what it was made of: None of a session that was removed, or is out of reach."""
 
     kind: Literal["status", "qr"]
     body: QrOut
+    shown: Shown | None = field(default=None, compare=False)
 
 
 class Stream:
@@ -99,20 +104,27 @@ class _Watch:
     def note(self, shown: Shown | None) -> bool:
         """Tell what is new; False when nothing more will come."""
         seen = REMOVED if shown is None else qr_out(shown)
-        status = Told("status", QrOut(status=seen.status, reason=seen.reason))
-        if status != self._status:
-            self._status = status
-            self._tell(status)
-        code = Told("qr", seen) if seen.qr_code is not None else None
+        self._note_status(Told("status", QrOut(status=seen.status, reason=seen.reason), shown))
+        code = Told("qr", seen, shown) if seen.qr_code is not None else None
         if code is not None and (self._code is None or self._code.body.qr_code != seen.qr_code):
             self._tell(code)
         self._code = code
         return seen.status not in (SessionState.CONNECTED, REMOVED.status)
 
+    def note_away(self) -> None:
+        """Tell that the code cannot be read just now; once it can, it is told anew."""
+        self._note_status(Told("status", AWAY))
+        self._code = None
+
     def end(self) -> None:
         """Nothing more will come for anybody."""
         while self.streams:
             self.streams.pop().end()
+
+    def _note_status(self, status: Told) -> None:
+        before, self._status = self._status, status
+        if status != before:
+            self._tell(status)
 
     def _tell(self, told: Told) -> None:
         self.streams = {stream for stream in self.streams if stream.put(told)}
@@ -167,20 +179,41 @@ class QrStreams:
             ServiceUnavailable: so many streams are open in all, or the gateway is ending.
             NotFound, Conflict: as `Pairing.ask`.
         """
+        with self._place(number):
+            await self._pairing.ask(caller, number)
+            with self._joined(number) as stream:
+                yield stream
+
+    @asynccontextmanager
+    async def follow(self, number: str) -> AsyncIterator[Stream]:
+        """As `open`, but nothing is asked for: what nobody has begun is not begun by looking.
+
+        Raises:
+            RateLimited: so many watch this number already.
+            ServiceUnavailable: so many streams are open in all, or the gateway is ending.
+        """
+        with self._place(number), self._joined(number) as stream:
+            yield stream
+
+    @contextmanager
+    def _place(self, number: str) -> Iterator[None]:
         self._admit(number)
         self._open[number] += 1
         try:
-            await self._pairing.ask(caller, number)
-            stream = Stream()
-            watch = self._join(number, stream)
-            try:
-                yield stream
-            finally:
-                self._leave(number, watch, stream)
+            yield
         finally:
             self._open[number] -= 1
             if not self._open[number]:
                 del self._open[number]
+
+    @contextmanager
+    def _joined(self, number: str) -> Iterator[Stream]:
+        stream = Stream()
+        watch = self._join(number, stream)
+        try:
+            yield stream
+        finally:
+            self._leave(number, watch, stream)
 
     def _admit(self, number: str) -> None:
         if self._closed:
@@ -222,7 +255,10 @@ class QrStreams:
                     if not watch.note(shown):
                         return
                     pause = self._pause(shown)
-                except (GatewayError, SQLAlchemyError, OSError) as error:
+                except GatewayError as error:
+                    watch.note_away()
+                    log.info("pairing_not_seen", error=str(error))
+                except (SQLAlchemyError, OSError) as error:
                     log.info("pairing_not_seen", error=str(error))
                 await self._clock.wait(watch.wake, pause)
         finally:

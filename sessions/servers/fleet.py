@@ -18,12 +18,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.clock import Clock
 from gateway.db import AnyRow, Database, read_now
 from gateway.events import EventBus, ServerReachabilityChanged, ServersChanged, ServerSuspected
+from gateway.patience import write_patiently
 from gateway.settings import WahaServerSettings
 from gateway.vault import Vault, VaultError
 from gateway.waha.client import LIFECYCLE_SECONDS, WahaClient
 from gateway.waha.errors import WahaError
 from sessions.servers import queries
-from sessions.servers.circuit import describe_failure, pause_after, start_time
+from sessions.servers.circuit import LONGEST_PAUSE_SECONDS, describe_failure, pause_after, start_time
 from sessions.servers.seeds import take_over
 
 log = structlog.get_logger()
@@ -105,8 +106,7 @@ class Fleet:
         Raises:
             VaultError: the key file is not the one with which the servers' keys were stored.
         """
-        async with self._db.write() as tx:
-            await take_over(tx, self._vault, configured)
+        await write_patiently(self._db, lambda tx: take_over(tx, self._vault, configured), "taking over servers")
         await self.refresh()
 
     async def refresh(self) -> None:
@@ -212,7 +212,9 @@ class Fleet:
         if row is None:
             return None
         self._follow(member, row, seen)
-        return Lease(row.now, row.ask_at)
+        # no pause is as long: it began before the database's clock was set back, and is over
+        set_back = row.ask_at > row.now + LONGEST_PAUSE_SECONDS
+        return Lease(row.now, row.now if set_back else row.ask_at)
 
     @asynccontextmanager
     async def holding(self, member: Member, replica: str, seconds: float) -> AsyncIterator[None]:
@@ -288,6 +290,7 @@ class Fleet:
             failures = await queries.note_failure(tx, member.id, describe_failure(error), now)
             if failures is None:
                 pause = max(0.0, (await queries.ask_at(tx, member.id) or now) - now)
+                pause = min(pause, LONGEST_PAUSE_SECONDS)
             else:
                 pause = pause_after(failures, self._jitter())
                 await queries.change(tx, member.id, ask_at=now + pause)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool, StringConstraints
 
 from gateway.waha.addresses import check_base_url
 
@@ -37,7 +37,7 @@ class ServerCreate(BaseModel):
     url: Url = Field(description="http(s)://host[:port], without user, query or fragment")
     api_key: Key = Field(default=SecretStr(""), description="Its WAHA_API_KEY; stored encrypted, and never shown")
     capacity: Capacity = Field(default=100, description="How many sessions it may carry")
-    check: bool = Field(default=True, description="False: add it without asking whether it answers")
+    check: StrictBool = Field(default=True, description="False: add it without asking whether it answers")
 
 
 class ServerChange(BaseModel):
@@ -48,8 +48,8 @@ class ServerChange(BaseModel):
     url: Url | None = Field(default=None, description="Its new address, where its sessions must be found")
     api_key: Key | None = Field(default=None, description="Its new key; an empty one for none")
     capacity: Capacity | None = Field(default=None, description="Fewer than it has now only stops new ones")
-    check: bool = Field(default=True, description="False: change it without asking whether it answers")
-    force: bool = Field(default=False, description="True: take an address that has not all of its sessions")
+    check: StrictBool = Field(default=True, description="False: change it without asking whether it answers")
+    force: StrictBool = Field(default=False, description="True: take an address that has not all of its sessions")
 
 
 _SERVER: dict[str, Any] = {
@@ -133,7 +133,7 @@ class MoveIn(BaseModel):
     server: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
         default=None, description="The server's name; left out: the one with the most room"
     )
-    force: bool = Field(
+    force: StrictBool = Field(
         default=False, description="True: also while its present server is down, and stop it there when that is back"
     )
 

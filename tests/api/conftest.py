@@ -12,12 +12,14 @@ import pytest
 import pytest_asyncio
 
 from gateway import schema
-from gateway.app import Gateway, build_gateway, create_app
+from gateway.app import Gateway, build_gateway
 from gateway.db import Database
+from gateway.listening import listen
 from gateway.settings import Settings
 from gateway.simulator.app import create_app as create_simulator
 from gateway.simulator.config import SimulatorConfig
-from gateway.simulator.serve import build_server, listen
+from gateway.simulator.serve import build_server
+from gateway.web import create_app
 from tests.api.world import ADMIN_TOKEN, WAHA_KEY, Waha, World
 
 MakeWorld = Callable[..., Awaitable[World]]
@@ -103,6 +105,7 @@ def _settings(
             ],
         },
         "dispatch": {"message_delay": 0, "sender_switch_delay": 0, "hold_seconds": 1},
+        "limits": {"reads_per_minute": 0, "writes_per_minute": 0},
         "logging": {"file": ""},
     }
     return Settings.model_validate({name: usual.get(name, {}) | sections.get(name, {}) for name in {*usual, *sections}})
@@ -129,7 +132,7 @@ async def _open(stack: AsyncExitStack, gateway: Gateway, wahas: list[Waha]) -> W
     app = create_app(gateway)
     transport = httpx.ASGITransport(app)
     client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000"))
-    world = World(gateway, client, wahas)
+    world = World(gateway, app, client, wahas)
     stack.push_async_callback(gateway.stop)
     await gateway.start()
     return world

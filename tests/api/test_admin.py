@@ -176,3 +176,52 @@ async def test_a_senders_delay_without_its_parts_or_with_two_of_one_is_422(world
         refused = (await world.admin("POST", "/api/admin/user-delays", body, params=params, status=422)).json()
         assert [error["field"] for error in refused["errors"]] == [field], (params, body)
     assert (await look(world, "user-delays", sender_number=ALICE))["MESSAGE_DELAY"] is None
+
+
+# --- limits of a sender
+
+
+async def test_one_sender_has_its_own_cap_and_zone_until_they_are_taken_back(make_world: MakeWorld) -> None:
+    world = await make_world(dispatch={"daily_cap": 200, "message_delay": 2})
+    await world.send(queue_if_offline=True)
+    path = f"/api/admin/senders/{ALICE}"
+    general = {
+        "sender_number": ALICE,
+        "MESSAGE_DELAY": None,
+        "effective_message_delay": 2,
+        "daily_cap": None,
+        "effective_daily_cap": 200,
+        "timezone": None,
+        "effective_timezone": "Europe/Guernsey",
+        "sent_today": 0,
+        "day_ends_at": None,
+    }
+    assert (await world.admin("GET", path, status=200)).json() == general
+    own = {"daily_cap": 50, "timezone": "Asia/Kolkata", "MESSAGE_DELAY": 1.5}
+    changed = (await world.admin("PATCH", path, own, status=200)).json()
+    assert changed == general | own | {
+        "effective_daily_cap": 50,
+        "effective_timezone": "Asia/Kolkata",
+        "effective_message_delay": 1.5,
+    }
+    one = (await world.admin("PATCH", path, {"daily_cap": 0}, status=200)).json()
+    assert one == changed | {"daily_cap": 0, "effective_daily_cap": 0}
+    back = (await world.admin("PATCH", path, dict.fromkeys(own), status=200)).json()
+    assert back == general
+
+
+async def test_a_wrong_limit_is_named_and_an_unknown_sender_is_404(world: World) -> None:
+    await world.send(queue_if_offline=True)
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({}, "MESSAGE_DELAY"),
+        ({"daily_cap": -1}, "daily_cap"),
+        ({"daily_cap": 1.5}, "daily_cap"),
+        ({"timezone": "Nowhere"}, "timezone"),
+        ({"MESSAGE_DELAY": -1}, "MESSAGE_DELAY"),
+        ({"cap": 1}, "cap"),
+    ]
+    for body, field in cases:
+        refused = (await world.admin("PATCH", f"/api/admin/senders/{ALICE}", body, status=422)).json()
+        assert [error["field"] for error in refused["errors"]] == [field], body
+    await world.admin("GET", f"/api/admin/senders/{CARA}", status=404)
+    await world.admin("PATCH", f"/api/admin/senders/{CARA}", {"daily_cap": 1}, status=404)

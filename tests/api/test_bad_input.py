@@ -212,9 +212,40 @@ async def test_a_wrong_path_or_query_is_422_and_names_the_parameter(module_world
 
 
 async def test_times_at_the_ends_of_the_calendar_are_no_bug(module_world: World) -> None:
-    for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01"):
+    ends = {"0001-01-01": 200, "9999-12-31T23:59:59Z": 200}
+    beyond_them = {"0001-01-01T00:00:00+14:00": 422, "9999-12-31T23:59:59-14:00": 422}
+    for moment, status in (ends | beyond_them).items():
         params = {"sender_number": ALICE, "created_from": moment}
-        await module_world.call("GET", "/api/campaigns", params=params, status=200)
+        await module_world.call("GET", "/api/campaigns", params=params, status=status)
+
+
+async def test_a_number_is_no_time(module_world: World) -> None:
+    answer = await module_world.call("GET", f"/api/campaigns?sender_number={ALICE[1:]}&created_to=0.5")
+    assert [wrong["field"] for wrong in check_shape(answer)["errors"]] == ["created_to"]
+
+
+@pytest.mark.parametrize("number", [0, 1, "yes"])
+async def test_only_true_and_false_are_either(module_world: World, number: object) -> None:
+    body = {"sender_number": ALICE, "recipients": recipients(1), "template": "hi", "failover": number}
+    assert [wrong["field"] for wrong in check_shape(await module_world.call("POST", "/api/send", body))["errors"]] == [
+        "failover"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "allowed"),
+    [
+        ("/api/messages", "DELETE", "GET, POST"),
+        ("/api/recipients/groups", "PUT", "GET, POST"),
+        ("/api/messages/01890000-0000-7000-8000-000000000000", "POST", "DELETE, GET, PUT"),
+        ("/api/webhook/waha", "TRACE", "POST"),
+    ],
+)
+async def test_a_wrong_method_is_405_and_tells_every_right_one(
+    module_world: World, path: str, method: str, allowed: str
+) -> None:
+    answer = await module_world.call(method, path, status=405)
+    assert answer.headers["allow"] == allowed
 
 
 async def test_a_path_that_is_none_and_a_wrong_method_have_the_same_shape(module_world: World) -> None:
@@ -241,6 +272,23 @@ async def test_the_real_limit_is_a_hundred_thousand_recipients(world: World) -> 
     error = check_shape(await world.call("POST", "/api/send", GOOD | {"recipients": many}))
     assert [(wrong["field"], wrong["code"]) for wrong in error["errors"]] == [("recipients", "too_long")]
     assert "100000" in error["detail"]
+    assert await stored(world) == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("last", "field", "code"),
+    [
+        ("letters", "recipients.99999", "invalid_format"),
+        ({"phone": "+33639980000", "nom": "x"}, "recipients.99999.nom", "extra_forbidden"),
+    ],
+    ids=["no number", "unknown field"],
+)
+async def test_the_last_of_a_hundred_thousand_recipients_is_named(
+    world: World, last: Any, field: str, code: str
+) -> None:
+    many = ["+33639980000"] * 99_999
+    error = check_shape(await world.call("POST", "/api/send", GOOD | {"recipients": [*many, last]}))
+    assert [(wrong["field"], wrong["code"]) for wrong in error["errors"]] == [(field, code)]
     assert await stored(world) == [0, 0, 0, 0]
 
 

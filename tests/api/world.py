@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import func, select
 
 from gateway.app import Gateway
@@ -122,8 +123,9 @@ class Waha:
 class World:
     """The gateway's API as a caller sees it, and all that is around it."""
 
-    def __init__(self, gateway: Gateway, client: httpx.AsyncClient, wahas: list[Waha]) -> None:
+    def __init__(self, gateway: Gateway, app: FastAPI, client: httpx.AsyncClient, wahas: list[Waha]) -> None:
         self.gateway = gateway
+        self.app = app
         self.client = client
         self.wahas = wahas
         self.news = News(gateway)
@@ -211,6 +213,15 @@ class World:
             lambda event: isinstance(event, CampaignFinished) and event.campaign_id == campaign["campaign_id"]
         )
         status: Body = await self.get(f"/api/status/{campaign['campaign_id']}", details=True)
+        return status
+
+    async def finished_for(self, headers: dict[str, str], campaign: Body) -> Body:
+        """As `finished`, for whoever has this credential."""
+        await self.news.wait(
+            lambda event: isinstance(event, CampaignFinished) and event.campaign_id == campaign["campaign_id"]
+        )
+        path = f"/api/status/{campaign['campaign_id']}"
+        status: Body = (await self.call("GET", path, headers=headers, status=200)).json()
         return status
 
     async def count(self, model: Any) -> int:

@@ -1,32 +1,34 @@
 """Who is calling, what they may see, and the tokens that prove it."""
 
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from starlette.requests import Request
 
-from gateway.app import prepare_database
 from gateway.auth import tokens
-from gateway.auth.access import Access, Caller, PhoneReader
-from gateway.auth.limiter import Limiter
+from gateway.auth.access import Access, Caller, PhoneReader, Scope
 from gateway.auth.models import LOCAL_ACCOUNT
 from gateway.db import Database
-from gateway.errors import InvalidNumber, NotFound, RateLimited, Unauthorized, ValidationFailed
+from gateway.errors import Forbidden, InvalidNumber, NotFound, RateLimited, Unauthorized, ValidationFailed
+from gateway.schema import prepare
 from gateway.settings import PhoneSettings
+from tests.auth.conftest import ADMIN_TOKEN, make_desk
 
 ALICE, BERT = "447700900001", "447700900002"
-ADMIN_TOKEN = "canary-admin-token-4242"
 OPEN = Caller(account_id=LOCAL_ACCOUNT)
 OPERATOR = Caller(account_id=LOCAL_ACCOUNT, is_admin=True)
 SENDER = Caller(account_id=LOCAL_ACCOUNT, number=ALICE)
+USER = Caller(account_id="acme", user="user@example.com")
 
 
 @pytest.fixture
 async def db(database_url: str) -> AsyncIterator[Database]:
     """A fresh database of each kind."""
     db = Database(database_url)
-    await prepare_database(db)
+    await prepare(db)
     yield db
     await db.close()
 
@@ -52,7 +54,8 @@ async def owner(db: Database, token: str) -> str | None:
 
 def make_access(db: Database, *, open_mode: bool) -> Access:
     """The decision of one mode."""
-    return Access(db, ADMIN_TOKEN, Limiter(), open_mode=open_mode, pairings_per_minute=2)
+    with tempfile.TemporaryDirectory() as folder:
+        return make_desk(db, Path(folder), open_mode=open_mode).access
 
 
 def request_from(address: str) -> Request:
@@ -139,22 +142,30 @@ async def test_a_credential_counts_in_both_modes_and_a_wrong_one_is_no_way_to_be
 
 
 def test_anybody_sees_the_number_they_name_and_must_name_one() -> None:
-    assert OPEN.scope(ALICE) == ALICE
+    assert OPEN.scope(ALICE) == Scope(ALICE)
     with pytest.raises(ValidationFailed) as refused:
         OPEN.scope(None)
     assert [error.field for error in refused.value.errors] == ["sender_number"]
 
 
 def test_a_sender_sees_itself_and_nobody_else() -> None:
-    assert SENDER.scope(None) == SENDER.scope(ALICE) == ALICE
+    assert SENDER.scope(None) == SENDER.scope(ALICE) == Scope(ALICE)
     with pytest.raises(NotFound):
         SENDER.scope(BERT)
     assert (SENDER.may_use(ALICE), SENDER.may_use(BERT)) == (True, False)
 
 
 def test_the_operator_sees_everybody_or_whom_they_name() -> None:
-    assert OPERATOR.scope(None) is None
-    assert OPERATOR.scope(BERT) == BERT
+    assert OPERATOR.scope(None) == Scope()
+    assert OPERATOR.scope(BERT) == Scope(BERT)
+
+
+def test_a_user_sees_their_account_and_no_number_by_its_name_alone() -> None:
+    assert USER.scope(None) == Scope(account_id="acme")
+    assert USER.scope(BERT) == Scope(BERT, "acme")
+    assert not USER.may_use(BERT)
+    assert not USER.is_open
+    assert [one.whole_account for one in (USER, OPERATOR, SENDER, OPEN)] == ["acme", None, None, None]
 
 
 # --- numbers
@@ -198,3 +209,15 @@ async def test_before_the_scan_a_token_shows_its_session_and_nothing_else(db: Da
         await access.pairing(None, f"{token}x")
     with pytest.raises(Unauthorized):
         await access.pairing(None, None)
+
+
+async def test_what_an_account_owns_is_not_opened_by_the_token_of_a_sender(db: Database) -> None:
+    token = await issue(db)
+    await activate(db)
+    access = make_access(db, open_mode=True)
+    with pytest.raises(Forbidden):
+        await access.account(x_sender_token=token)
+    assert (await access.account()).account_scope == LOCAL_ACCOUNT
+    assert (await access.account(x_admin_token=ADMIN_TOKEN)).account_scope is None
+    with pytest.raises(Unauthorized):
+        await make_access(db, open_mode=False).account()

@@ -1,6 +1,8 @@
 """What a benchmark says of its figures, and when it fails."""
 
-from bench.report import Figure, Goal, Report, Sense, quantile
+import orjson
+
+from bench.report import Figure, Goal, Report, Reports, Sense, quantile
 
 
 def report(*figures: Figure) -> Report:
@@ -36,3 +38,26 @@ def test_a_quantile_is_a_value_that_was_measured() -> None:
     assert quantile([3.0, 1.0, 2.0], 0.5) == 2.0
     assert quantile([1.0], 0.99) == 1.0
     assert quantile([], 0.99) == 0.0
+
+
+def test_a_report_survives_its_way_through_json() -> None:
+    first = report(Figure("rate", 2.5, "/s"), Figure("lost", 3, goal=Goal(Sense.EXACTLY, 0, checked=False)))
+    assert Report.from_json(orjson.loads(orjson.dumps(first.as_json()))).as_text() == first.as_text()
+
+
+def test_a_run_that_was_skipped_says_why_and_misses_nothing() -> None:
+    skipped = Report("compare celery", "some work", [], "a machine", skipped="no redis-server is found")
+    assert skipped.met
+    assert "skipped: no redis-server is found" in skipped.as_text()
+    assert skipped.verdict == "skipped: no redis-server is found"
+
+
+def test_the_verdict_of_many_has_a_line_for_each_and_names_what_was_missed() -> None:
+    good = report(Figure("rate", 1.0), Figure("lost", 0, goal=Goal(Sense.EXACTLY, 0)))
+    bad = report(Figure("lost", 3, goal=Goal(Sense.EXACTLY, 0)))
+    both = Reports("all", [("dispatch sqlite", good), ("crash", bad)], "a machine")
+    assert not both.met
+    lines = both.as_text().splitlines()
+    assert "dispatch sqlite  met, all 1 goals" in lines
+    assert "crash            lost 3, MISSED (goal = 0)" in lines
+    assert [told["title"] for told in both.as_json()["reports"]] == ["dispatch sqlite", "crash"]

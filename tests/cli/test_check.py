@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 
+from campaigns.sending.dispatcher import Dispatcher
 from gateway.cli.findings import look_at_all, look_at_database, look_at_server
 from gateway.cli.known_servers import KnownServer
 from gateway.db import Database
 from gateway.demo.plan import QUICK
 from gateway.demo.stage import Stage, open_stage
+from gateway.listening import listen
 from gateway.schema import migrate, newest_revision
 from gateway.settings import Settings
 from gateway.simulator.app import create_app
 from gateway.simulator.config import EngineName, SimulatorConfig
-from gateway.simulator.serve import build_server, listen
+from gateway.simulator.serve import build_server
 from gateway.waha.client import WahaClient
 from sessions.servers import queries
 from tests.cli.conftest import Ended, Run
@@ -38,6 +40,7 @@ def told(ended: Ended) -> str:
     return " ".join(ended.out.split())
 
 
+@pytest.mark.alone  # /health gives each part two seconds of real time
 async def test_all_is_well_where_gateway_database_and_servers_answer(run: Run, folder: Path, stage: Stage) -> None:
     port = stage.gateway_url.rpartition(":")[2]
     (folder / "config.toml").write_text(
@@ -53,6 +56,19 @@ async def test_all_is_well_where_gateway_database_and_servers_answer(run: Run, f
     assert f"runs at {stage.gateway_url}, healthy" in told(ended)
     assert "GOWS 2026.7.1: no sessions" in told(ended)
     assert ended.out.endswith("All works\n")
+
+
+async def test_a_gateway_whose_dispatcher_has_stopped_is_told_to_be_unhealthy(
+    run: Run, folder: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "config.toml").write_text(f"[server]\nport = {stage.gateway_url.rpartition(':')[2]}\n")
+    monkeypatch.setattr(Dispatcher, "running", False)
+
+    ended = await asyncio.to_thread(run, "check")
+
+    assert ended.status == 1
+    assert f"runs at {stage.gateway_url}, unhealthy" in told(ended)
+    assert "/health/detailed" in told(ended)
 
 
 async def test_one_server_that_is_away_is_named_with_what_to_do_and_the_status_is_1(

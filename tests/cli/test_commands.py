@@ -2,16 +2,19 @@
 
 import signal
 import socket
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 import pytest
 
+from gateway.commands import load_commands
 from tests.cli.conftest import Run
 from tests.cli.processes import gateway
 
-COMMANDS = ("serve", "demo", "send", "simulate", "check", "migrate")
+COMMANDS = ("serve", "demo", "send", "simulate", "check", "migrate", "create-user", "process-queue", "create-client")
 
 
 def test_the_help_names_every_command(run: Run) -> None:
@@ -110,3 +113,16 @@ def test_one_port_of_a_fleet_that_is_taken_is_one_line(run: Run) -> None:
 
     assert ended.status == 1
     assert ended.failure.startswith("gateway: cannot listen on http://127.0.0.1:")
+
+
+def test_a_command_loads_nothing_that_only_another_one_needs() -> None:
+    code = "import sys; from gateway.__main__ import make_app; make_app(['serve']); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert "gateway.web" in loaded
+    assert [name for name in loaded if name.startswith(("gateway.simulator", "gateway.demo"))] == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["nonsense"], ["--help", "nonsense"]])
+def test_without_a_command_the_help_knows_them_all(arguments: list[str]) -> None:
+    assert list(load_commands(arguments))[:2] == ["serve", "demo"]

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,21 @@ async def test_one_idempotency_key_never_sends_twice(scene: Scene) -> None:
 
     assert (first.status, second.status) == (0, 0)
     assert len(await scene.accepted()) == 3
+
+
+async def test_a_start_ahead_is_told_and_not_waited_for(scene: Scene) -> None:
+    start = (datetime.now().astimezone() + timedelta(days=2)).replace(second=0, microsecond=0)
+    ended = await scene.send(
+        *("--sender", ADA, "--recipients", "list.csv", "--template", "Hi", "--yes"),
+        *("--start-at", start.strftime("%Y-%m-%d %H:%M"), "--expires-at", (start + timedelta(days=1)).isoformat()),
+    )
+
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.endswith(f"begins {start:%d %b %H:%M}\n")
+    [campaign] = (await scene.gateway.get("/api/campaigns"))["items"]
+    assert datetime.fromisoformat(campaign["start_at"]) == start
+    assert datetime.fromisoformat(campaign["expires_at"]) == start + timedelta(days=1)
+    assert await scene.accepted() == []
 
 
 async def test_nothing_is_sent_before_the_question_is_answered_with_yes(

@@ -2,17 +2,23 @@
 
 import asyncio
 import os
+import socket
+import sqlite3
 import stat
+import time
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+import gateway.db
 from gateway.clock import Clock
-from gateway.db import Database, DatabaseAway, DatabaseError, async_url, read_now
+from gateway.db import Database, DatabaseAway, DatabaseError, LockWaitEnded, async_url, read_now
 from tests.harness.databases import sqlite_url
 
 
@@ -161,6 +167,105 @@ async def test_a_postgresql_that_ends_our_connection_in_the_middle_is_away(postg
     await other.close()
 
 
+@pytest.fixture
+async def pair(postgres_url: str) -> AsyncIterator[tuple[Database, Database]]:
+    """Two replicas' databases, with one setting that both may want to change."""
+    databases = Database(postgres_url, lease_seconds=1.0), Database(postgres_url)
+    async with databases[0].write() as tx:
+        await tx.execute(PUT)
+    yield databases
+    for database in databases:
+        await database.close()
+
+
+CHANGE = text("UPDATE setting SET value = value + 1")
+SLEEP = text("SELECT pg_sleep(:seconds)")
+
+
+@pytest.mark.postgres
+async def test_who_waits_for_a_lock_for_too_long_is_told_that_the_database_is_away(
+    pair: tuple[Database, Database],
+) -> None:
+    async with pair[1].write() as holder:
+        await holder.execute(CHANGE)
+        with pytest.raises(LockWaitEnded, match="lock timeout"):
+            await change(pair[0])
+    await change(pair[0])
+
+
+async def change(db: Database) -> None:
+    """Change the setting."""
+    async with db.write() as tx:
+        await tx.execute(CHANGE)
+
+
+@pytest.mark.postgres
+async def test_a_transaction_that_waits_for_its_replica_frees_its_locks_after_a_lease(
+    pair: tuple[Database, Database],
+) -> None:
+    async def freeze() -> None:
+        async with pair[0].write() as frozen:
+            await frozen.execute(CHANGE)
+            await change(pair[1])
+            await frozen.execute(CHANGE)
+
+    with pytest.raises(DatabaseAway):
+        await freeze()
+    async with pair[1].read() as connection:
+        assert (await connection.execute(text("SELECT value FROM setting"))).scalar_one() == 2
+
+
+@pytest.mark.postgres
+async def test_of_two_transactions_that_wait_for_each_other_one_may_try_again(postgres_url: str) -> None:
+    first, second = Database(postgres_url), Database(postgres_url)
+    locked = asyncio.Barrier(2)
+
+    async def lock(db: Database, one: int, other: int) -> None:
+        async with db.write() as tx:
+            await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": one})
+            await locked.wait()
+            await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": other})
+
+    ends = await asyncio.gather(lock(first, 1, 2), lock(second, 2, 1), return_exceptions=True)
+    assert [type(end) for end in ends if end is not None] == [DatabaseAway]
+    await first.close()
+    await second.close()
+
+
+@pytest.mark.postgres
+async def test_a_transaction_that_takes_too_long_is_ended_and_one_of_many_rows_has_longer(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway.db, "ANSWER_SECONDS", 0.05)
+    db = Database(postgres_url)
+
+    async def sleep(opened: AbstractAsyncContextManager[AsyncConnection], seconds: float) -> None:
+        async with opened as connection:
+            await connection.execute(SLEEP, {"seconds": seconds})
+
+    with pytest.raises(DatabaseAway):
+        await sleep(db.read(), 60)
+    with pytest.raises(DatabaseAway):
+        await sleep(db.write(), 60)
+    await sleep(db.write(bulk=True), 0.1)
+    monkeypatch.setattr(gateway.db, "BULK_SECONDS", 0.05)
+    with pytest.raises(DatabaseAway):
+        await sleep(db.write(bulk=True), 60)
+    await sleep(db.alter(), 0.1)
+    await db.close()
+
+
+async def test_who_gets_no_connection_in_time_is_told_that_the_database_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gateway.db, "ACQUIRE_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes connections, and nobody says a word
+        db = Database(f"postgresql://me@127.0.0.1:{silent.getsockname()[1]}/name")
+        with pytest.raises(DatabaseAway, match="in time"):
+            await count(db)
+        await db.close()
+
+
 async def test_a_sqlite_disk_that_is_full_is_away(tmp_path: Path) -> None:
     db = Database(sqlite_url(tmp_path))
 
@@ -186,3 +291,19 @@ async def test_a_wrong_statement_is_not_blamed_on_the_database(db: Database) -> 
 def test_the_lock_file_is_for_its_owner_only(tmp_path: Path) -> None:
     Database(sqlite_url(tmp_path)).claim_file()
     assert stat.S_IMODE(os.stat(tmp_path / "gateway.db.lock").st_mode) == 0o600
+
+
+async def test_a_write_waits_for_another_program_that_holds_the_file(
+    sqlite_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(sqlite_url(sqlite_folder))
+    assert database.path is not None
+    holder = sqlite3.connect(database.path, isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(time, "sleep", lambda _seconds: holder.rollback())  # it lets go while we wait
+    async with database.write() as tx:
+        await tx.execute(PUT)
+    async with database.read() as connection:
+        assert (await connection.execute(COUNT)).scalar_one() == 1
+    holder.close()
+    await database.close()

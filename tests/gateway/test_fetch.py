@@ -11,18 +11,8 @@ from typing import Any
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from gateway.fetch import (
-    AddressForbidden,
-    BadAnswer,
-    BadStatus,
-    BadUrl,
-    Fetched,
-    FetchError,
-    TooLarge,
-    TooSlow,
-    Unreachable,
-    fetch,
-)
+from gateway.fetch import BadAnswer, BadStatus, Fetched, TooLarge, fetch
+from gateway.guarded import AddressForbidden, BadUrl, CallError, TooSlow, Unreachable
 
 KILO = 1024
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 50
@@ -90,7 +80,7 @@ class LoopbackSocket(socket.socket):
 @pytest.fixture(autouse=True)
 def nothing_leaves_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A guard that is broken must turn a test red, not call somebody's network."""
-    monkeypatch.setattr("gateway.fetch.socket", LoopbackSocket)
+    monkeypatch.setattr("gateway.guarded.socket", LoopbackSocket)
 
 
 class FakeDns(AbstractResolver):
@@ -390,5 +380,5 @@ async def test_a_server_that_speaks_no_tls_is_unreachable() -> None:
 
 
 def test_every_error_has_a_code_of_its_own() -> None:
-    kinds = FetchError.__subclasses__()
-    assert len({kind.code for kind in kinds} | {FetchError.code}) == len(kinds) + 1
+    kinds = CallError.__subclasses__()
+    assert len({kind.code for kind in kinds} | {CallError.code}) == len(kinds) + 1

@@ -8,14 +8,16 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import gateway.schema
-from gateway.app import prepare_database
-from gateway.db import Database, DatabaseError, read_now
-from gateway.schema import current_revision, metadata, migrate, newest_revision, require_newest
+from gateway.auth.models import LOCAL_ACCOUNT
+from gateway.db import Database, DatabaseError, read_now, table_of
+from gateway.schema import current_revision, metadata, migrate, newest_revision, prepare, require_newest
+from sessions.models import Sender, Server, Session
 
 
 @pytest.fixture
@@ -99,8 +101,8 @@ async def test_checks_and_conditions_are_there_to_be_compared(db: Database) -> N
 async def test_the_database_refuses_a_lane_of_nobody(db: Database) -> None:
     await migrate(db)
     new_lane = text(
-        "INSERT INTO lane (sender_id, due_at, epoch, extra_delay, day, sent_today, sent_total, resting_until, "
-        "resting_code) VALUES (7, 0, 0, 0, 0, 0, 0, 0, '')"
+        "INSERT INTO lane (sender_id, due_at, epoch, extra_delay, sent_today, sent_total, resting_until, "
+        "resting_code) VALUES (7, 0, 0, 0, 0, 0, 0, '')"
     )
     with pytest.raises(IntegrityError):
         async with db.write() as tx:
@@ -125,6 +127,31 @@ async def test_every_migration_can_be_taken_back(db: Database) -> None:
     assert set(await facts_of(db)) == set(metadata().tables)
 
 
+async def test_a_number_that_was_paired_before_there_were_users_is_proven_to_be_its_accounts(db: Database) -> None:
+    await migrate(db)
+    sender, session = table_of(Sender), table_of(Session)
+    whose = {"account_id": LOCAL_ACCOUNT, "created_at": 1.0}
+    async with db.write() as tx:
+        server = {"id": "s", "name": "waha1", "url": "http://127.0.0.1:3000", "created_at": 1.0}
+        await tx.execute(insert(table_of(Server)).values(**server))
+        for sender_id, paired_at in ((1, 5.0), (2, None)):
+            await tx.execute(insert(sender).values(id=sender_id, number=f"44770090000{sender_id}", **whose))
+            values = {"sender_id": sender_id, "server_id": "s", "name": str(sender_id), "paired_at": paired_at}
+            await tx.execute(insert(session).values(**values, state_at=1.0, created_at=1.0))
+        await tx.run_sync(lambda sync: command.downgrade(gateway.schema._config(sync), before_users()))
+    await migrate(db)
+    async with db.read() as connection:
+        rows = await connection.execute(select(sender.c.id, sender.c.proven).order_by(sender.c.id))
+    assert [tuple(row) for row in rows] == [(1, True), (2, False)]
+
+
+def before_users() -> str:
+    """The revision before the one that made users."""
+    revision = ScriptDirectory.from_config(gateway.schema._config()).get_revision("0005").down_revision
+    assert isinstance(revision, str)
+    return revision
+
+
 async def test_a_database_of_another_version_is_refused(db: Database) -> None:
     with pytest.raises(DatabaseError, match="gateway migrate"):
         await require_newest(db)
@@ -140,13 +167,13 @@ async def test_a_database_of_another_version_is_refused(db: Database) -> None:
 @pytest.mark.parametrize("setting", ["synchronous_commit"])
 async def test_a_postgresql_that_forgets_commits_is_refused(postgres_url: str, setting: str) -> None:
     db = Database(postgres_url)
-    await prepare_database(db)
+    await prepare(db)
     name = db.url.database
     async with db.write() as tx:
         await tx.execute(text(f"ALTER DATABASE {name} SET {setting} = off"))
     await db.engine.dispose()
     with pytest.raises(DatabaseError, match=f"{setting} = off"):
-        await prepare_database(db)
+        await prepare(db)
     await db.close()
 
 
@@ -158,4 +185,14 @@ async def test_the_database_tells_its_own_time(empty_database_url: str) -> None:
         first = await read_now(connection)
         assert first <= await read_now(connection)
         assert abs(first - db.clock.now()) < 60
+    await db.close()
+
+
+@pytest.mark.postgres
+async def test_postgresql_is_told_which_tables_are_hot(postgres_url: str) -> None:
+    db = Database(postgres_url)
+    query = text("SELECT relname FROM pg_class WHERE 'fillfactor=50' = ANY(reloptions) ORDER BY relname")
+    async with db.read() as connection:
+        hot = (await connection.execute(query)).scalars().all()
+    assert hot == ["campaign", "campaign_sender", "lane"]
     await db.close()

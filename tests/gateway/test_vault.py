@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from gateway.vault import (
     Vault,
@@ -62,3 +63,29 @@ def test_secrets_are_compared_whole_whatever_they_are_made_of() -> None:
     assert same("héllo", "héllo")
     assert not same("hello", "hello ")
     assert not same("", "a")
+
+
+def test_two_that_make_the_key_at_the_same_moment_have_the_same_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Replicas that share a data folder start at once: the second must never see half a file."""
+    generate, others = Fernet.generate_key, []
+
+    def generate_slowly() -> bytes:
+        monkeypatch.setattr(Fernet, "generate_key", generate)
+        others.append(Vault(tmp_path))  # it starts while the first one is still making its key
+        return generate()
+
+    monkeypatch.setattr(Fernet, "generate_key", generate_slowly)
+    first = Vault(tmp_path)
+    assert others[0].decrypt(first.encrypt("secret")) == "secret"
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
+
+
+def test_a_derived_key_is_the_same_for_its_purpose_and_key_file_and_for_nothing_else(tmp_path: Path) -> None:
+    key = Vault(tmp_path / "one").derive("pair links")
+    assert len(key) == 32
+    assert Vault(tmp_path / "one").derive("pair links") == key
+    assert Vault(tmp_path / "one").derive("other links") != key
+    assert Vault(tmp_path / "two").derive("pair links") != key
+    assert key not in (tmp_path / "one" / "secret.key").read_bytes()

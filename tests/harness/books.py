@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 
 from campaigns.sending.delays import DelayService
+from campaigns.sending.forecasting import Forecaster
 from campaigns.sending.models import CampaignState, MessageState
 from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Result, Turn
 from campaigns.sending.pacing import Delays
@@ -14,6 +15,7 @@ from campaigns.sending.queue import take_turn
 from campaigns.sending.receipt_writing import Key, write_receipts
 from campaigns.sending.schemas import SendRequest
 from campaigns.sending.service import CampaignService
+from campaigns.sending.steering import Steering
 from campaigns.sending.tables import campaign, lane, message, server, session
 from gateway import schema
 from gateway.auth.access import PhoneReader
@@ -36,9 +38,11 @@ class Books:
         self.db = VirtualDatabase(database_url, self.clock)
         self.bus = EventBus()
         self.delays = DelayService(self.db, self.bus)
+        self.forecaster = Forecaster(lambda: 0.1)
         self.campaigns = CampaignService(
-            self.db, self.bus, PhoneReader(PhoneSettings()), MediaSettings(), max_recipients=1000, latency=lambda: 0.1
+            self.db, self.bus, PhoneReader(PhoneSettings()), MediaSettings(), self.forecaster, max_recipients=1000
         )
+        self.steering = Steering(self.db, self.bus)
         self.replica = QueueSettings(replica="one")
         self.senders: list[str] = []
         self._ids: dict[str, int] = {}
@@ -120,6 +124,7 @@ class Books:
         by: QueueSettings | None = None,
         renewals: Sequence[Claim] = (),
         claiming: bool = True,
+        delays_before: Delays | None = None,
     ) -> Turn:
         """One turn of a replica, as its dispatcher would take it."""
         async with self.db.write() as tx:
@@ -131,6 +136,7 @@ class Books:
                 self.clock,
                 claiming=claiming,
                 looking_for_fallen=claiming,
+                delays_before=delays_before,
             )
 
     async def settle(self, claim: Claim, result: Result, **outcome: Any) -> Turn:

@@ -4,9 +4,12 @@ import asyncio
 import importlib
 import itertools
 import shutil
+import socket
+import subprocess
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +93,19 @@ async def migrate_sqlite(folder: Path) -> None:
     db = Database(sqlite_url(folder))
     await schema.migrate(db)
     await db.close()
+
+
+@contextmanager
+def run_redis(program: str, folder: Path) -> Iterator[str]:
+    """A Redis of its own on a free port, which stores nothing; gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    with subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "eady to accept connections" in line:
+                break
+        yield f"redis://127.0.0.1:{port}/0"
+        process.terminate()
+        process.stdout.read()

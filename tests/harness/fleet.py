@@ -18,6 +18,7 @@ import pytest
 from starlette.applications import Starlette
 
 import gateway.app
+import gateway.schema
 from gateway.auth.models import LOCAL_ACCOUNT
 from gateway.db import AnyRow, read_now
 from gateway.settings import DatabaseSettings, SessionsSettings, Settings, WahaServerSettings, WahaSettings
@@ -176,7 +177,7 @@ class FleetWorld:
 
     async def start(self) -> None:
         """Begin to watch the servers, with a sweep of the keepalive now and each hour."""
-        await gateway.app.prepare_database(self.gateway.db)
+        await gateway.schema.prepare(self.gateway.db)
         await self.gateway.fleet.load(self.settings.waha.servers)
         self.gateway.manager.start()
         self._hours = asyncio.create_task(self._sweep_hourly())

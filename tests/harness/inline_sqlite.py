@@ -14,6 +14,9 @@ import sqlalchemy.connectors.asyncio
 import sqlalchemy.dialects.sqlite.aiosqlite
 import sqlalchemy.ext.asyncio.engine
 import sqlalchemy.util.concurrency
+from sqlalchemy import RootTransaction
+
+from gateway.db import Database
 
 T = TypeVar("T")
 
@@ -25,6 +28,7 @@ def run_inline(patch: pytest.MonkeyPatch) -> None:
     for module in (sqlalchemy.connectors.asyncio, sqlalchemy.dialects.sqlite.aiosqlite, sqlalchemy.util.concurrency):
         patch.setattr(module, "await_", _finish)
     patch.setattr(sqlalchemy.ext.asyncio.engine, "greenlet_spawn", _call)
+    patch.setattr(Database, "_commit", _commit)
 
 
 class _InlineQueue:
@@ -47,6 +51,10 @@ async def _connect(connection: Any) -> Any:
 
 async def _execute(_: Any, function: Callable[..., T], *args: Any, **options: Any) -> T:
     return function(*args, **options)
+
+
+async def _commit(_: Any, transaction: RootTransaction) -> None:
+    transaction.commit()
 
 
 async def _call(function: Callable[..., T], *args: Any, _require_await: bool = False, **options: Any) -> T:

@@ -19,7 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.clock import Clock
-from gateway.db import Database
+from gateway.db import IDLE_SECONDS, Database
 from gateway.simulator.clock import SimClock
 
 EPOCH = 1_800_000_000.0
@@ -151,8 +151,10 @@ class VirtualSimClock(SimClock):
 class VirtualDatabase(Database):
     """A database during whose work time stands still. `dead` refuses everything, as if the process were gone."""
 
-    def __init__(self, url: str, clock: Clock | None = None) -> None:
-        super().__init__(url, clock)
+    def __init__(
+        self, url: str, clock: Clock | None = None, *, lease_seconds: float = IDLE_SECONDS, replica: str = ""
+    ) -> None:
+        super().__init__(url, clock, lease_seconds=lease_seconds, replica=replica)
         self.dead = False
         if not self.is_sqlite:
 
@@ -161,19 +163,19 @@ class VirtualDatabase(Database):
                 connection.exec_driver_sql(f"SET LOCAL harness.now = '{self.clock.now()!r}'")
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    async def read(self, *, bulk: bool = False) -> AsyncIterator[AsyncConnection]:
         """As the gateway's."""
         self._refuse_if_dead()
         with virtual_loop().outside_work():
-            async with super().read() as connection:
+            async with super().read(bulk=bulk) as connection:
                 yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, *, bulk: bool = False) -> AsyncIterator[AsyncConnection]:
         """As the gateway's; what is being written when the process dies is rolled back."""
         self._refuse_if_dead()
         with virtual_loop().outside_work():
-            async with super().write() as connection:
+            async with super().write(bulk=bulk) as connection:
                 yield connection
                 self._refuse_if_dead()
 

@@ -79,7 +79,7 @@ class World:
         self.clock = VirtualClock(virtual_loop())
         timeout = dispatch.pop("timeout_seconds", 150.0)
         self.settings = Settings(
-            database=DatabaseSettings(url=database_url, data_folder=folder),
+            database=DatabaseSettings(url=database_url, data_folder=folder, notify=False),
             waha=WahaSettings(
                 timeout_seconds=timeout,
                 sweep_seconds=2,
@@ -223,7 +223,7 @@ class World:
 
     async def campaign(self, campaign_id: str) -> AnyRow:
         """A campaign's row."""
-        return await self.gateway.campaigns.get(campaign_id, None)
+        return await self.gateway.steering.get(campaign_id, None)
 
     async def messages(self, campaign_id: str) -> Sequence[AnyRow]:
         """A campaign's messages in their order."""

@@ -8,6 +8,7 @@ from fastapi import FastAPI, WebSocket
 from starlette.responses import Response
 
 from gateway.http.guard import Guard
+from gateway.http.origins import OWN_EXTENSION
 from gateway.http.problems import Problem, install_error_handlers
 from tests.http.conftest import ClientOf, OpenWebSocket
 
@@ -203,9 +204,16 @@ async def test_a_foreign_origin_opens_no_websocket(
 
 @pytest.mark.parametrize(
     "origin",
-    ["http://127.0.0.1:8000", "HTTP://127.0.0.1:8000", "https://app.example", "https://app.example:443", EXTENSION],
+    [
+        "http://127.0.0.1:8000",
+        "HTTP://127.0.0.1:8000",
+        "https://app.example",
+        "https://app.example:443",
+        EXTENSION,
+        OWN_EXTENSION,
+    ],
 )
-async def test_our_own_origin_and_configured_ones_are_let_in(
+async def test_our_own_origin_our_extension_and_configured_ones_are_let_in(
     guarded: Guarded, client_of: ClientOf, open_websocket: OpenWebSocket, origin: str
 ) -> None:
     client = client_of(guarded.app)

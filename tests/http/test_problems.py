@@ -118,6 +118,7 @@ async def test_a_database_that_is_away_is_503_and_no_bug(app: FastAPI, client_of
     with structlog.testing.capture_logs() as logs:
         answer = await client_of(app).get("/raise/database")
     assert (answer.status_code, answer.json()["error_code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert int(answer.headers["Retry-After"]) >= 1
     assert "192.0.2.1" not in answer.text
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [("database_away", "warning")]
 

@@ -9,10 +9,11 @@ import httpx
 import orjson
 import pytest
 
+from gateway.listening import listen
 from gateway.simulator.app import create_app
 from gateway.simulator.config import SimulatorConfig
 from gateway.simulator.events import Subscriber
-from gateway.simulator.serve import build_server, listen
+from gateway.simulator.serve import build_server
 from gateway.simulator.server import WahaServer
 from gateway.simulator.stored import SessionStore
 from tests.harness.virtual_time import VirtualLoop, VirtualSimClock

@@ -10,11 +10,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from gateway.listening import listen
 from gateway.settings import WahaSettings
 from gateway.simulator.app import create_app
 from gateway.simulator.config import SimulatorConfig
 from gateway.simulator.fleet import fleet_configs, open_fleet, serve_fleet, servers_block
-from gateway.simulator.serve import listen
 from tests.simulator.conftest import FAST, SENDER, Watch
 
 BASE = SimulatorConfig(speed=FAST, latency_seconds=0.0, auto_scan_seconds=1, seed=7)

@@ -45,3 +45,7 @@ def test_a_secret_never_comes_through_whole(before: str, secret: str, after: str
     assume(len(line) >= 4 and line not in "hidden")
 
     assert line not in redact(before + secret + after, (secret,))
+
+
+def test_no_line_has_a_character_that_no_database_takes() -> None:
+    assert redact("a\x00b") == "a b"

@@ -263,7 +263,7 @@ async def test_a_refusal_of_whatsapp_tells_its_code(waha: respx.Router, client: 
     assert caught.value.code == 479
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("soon", None), (None, None)])
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("soon", None), (None, None), ("9" * 400, 86_400.0)])
 async def test_too_fast_tells_when_to_come_back(
     header: str | None, seconds: float | None, waha: respx.Router, client: WahaClient
 ) -> None:

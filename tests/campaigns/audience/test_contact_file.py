@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.audience.contact_columns import EXPORTED_MESSAGES
 from campaigns.audience.contact_file import MAX_LINE, ContactFileError, ContactRow, read_contacts
 
 CONTACTS = Path(__file__).parents[4] / "shared" / "data" / "contacts.csv"
@@ -225,3 +226,18 @@ def test_a_real_contact_list_gives_the_known_counts() -> None:
 def test_a_missing_file_is_the_callers_to_report(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_contacts(tmp_path / "nothing.csv")
+
+
+@pytest.mark.parametrize(
+    "header", ["name,phone,groups,variables", "recipient,phone"], ids=["an export of ours", "anybody's"]
+)
+def test_the_digits_of_our_own_export_are_the_same_number_in_every_region(header: str) -> None:
+    is_ours = header.startswith("name")
+    rows = read(f"{header}\r\nAna,12125550100,,{{}}\r\nBo,00000000,,{{}}\r\n", region="DE")
+    assert numbers(rows) == (["12125550100", "00000000"] if is_ours else ["4912125550100", "490000000"])
+
+
+def test_the_recipients_of_an_exported_campaign_are_the_same_in_every_region() -> None:
+    header = ",".join(EXPORTED_MESSAGES)
+    rows = read(f"{header}\r\n01a,12125550100,failed,447700900100,Hello,1,,,,,\r\n", region="DE")
+    assert numbers(rows) == ["12125550100"]

@@ -1,6 +1,8 @@
 """Numbers are looked up before the first send: the right chat, one question a number, and no crash loses or doubles."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select
@@ -239,4 +241,48 @@ async def test_a_crash_at_any_moment_of_it_loses_nothing_and_doubles_nothing(
     assert (await world.finish(campaign_id, within=120.0)).state == "completed"
     assert sorted(recipients_of(world.ledger.transmissions)) == [without_nine(one) for one in brazilians(2)]
     assert duplicated(world.ledger) == []
+    await world.check_counters()
+
+
+# --- while WAHA is being asked ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """WAHA takes 20 s to tell whether a number is on WhatsApp."""
+    check: Check = WahaClient.check_number
+
+    async def check_slowly(client: WahaClient, session: str, phone: str) -> NumberCheck:
+        await asyncio.sleep(20.0)
+        return await check(client, session, phone)
+
+    monkeypatch.setattr(WahaClient, "check_number", check_slowly)
+
+
+@pytest.mark.usefixtures("slow_check")
+@pytest.mark.parametrize("verb", ["cancel", "pause"])
+async def test_nothing_leaves_after_a_halt_that_came_while_its_number_was_checked(
+    make_world: MakeWorld, verb: str
+) -> None:
+    world = await make_world(1, check_numbers="all")
+    campaign_id = await world.submit(2)
+    await asyncio.sleep(5.0)
+    await getattr(world.gateway.steering, verb)(campaign_id, None)
+    await asyncio.sleep(60.0)
+    assert world.sent == 0
+    state = "cancelled" if verb == "cancel" else "queued"
+    assert await world.states(campaign_id) == [state, state]
+    await world.check_counters()
+
+
+@pytest.mark.usefixtures("slow_check")
+async def test_nothing_leaves_after_its_latest_time_that_came_while_its_number_was_checked(
+    make_world: MakeWorld,
+) -> None:
+    world = await make_world(1, check_numbers="all")
+    expires_at = datetime.fromtimestamp(world.clock.now() + 10.0, UTC)
+    campaign_id = await world.submit(2, expires_at=expires_at.isoformat())
+    await world.finish(campaign_id)
+    assert world.sent == 0
+    assert await world.states(campaign_id) == ["skipped", "skipped"]
     await world.check_counters()

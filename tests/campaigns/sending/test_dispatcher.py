@@ -256,11 +256,11 @@ async def test_nothing_starts_after_the_answer_to_pause_until_it_is_resumed(make
     world = await make_world(2, message_delay=0.3)
     campaign_id = await world.submit(8)
     await world.until_sent(3)
-    await world.gateway.campaigns.pause(campaign_id, None)
+    await world.gateway.steering.pause(campaign_id, None)
     answered_at = world.clock.now()
     await world.clock.sleep(10.0)
     assert [one for one in world.ledger.transmissions if one.received_at > answered_at] == []
-    await world.gateway.campaigns.resume(campaign_id, None)
+    await world.gateway.steering.resume(campaign_id, None)
     assert (await world.finish(campaign_id)).state == "completed"
     assert_all_arrived(world, 8)
     assert short_gaps(world.ledger, 0.3) == []
@@ -274,7 +274,7 @@ async def test_nothing_starts_after_the_answer_to_cancel(
     campaign_id = await world.submit(8)
     await world.until_sent(2)
     await world.clock.sleep(moment)
-    await world.gateway.campaigns.cancel(campaign_id, None)
+    await world.gateway.steering.cancel(campaign_id, None)
     answered_at = world.clock.now()
     await world.clock.sleep(5.0)
     assert [one for one in world.ledger.transmissions if one.received_at > answered_at] == []
@@ -358,7 +358,7 @@ async def test_a_process_that_froze_before_it_could_look_an_uncertain_message_up
 ) -> None:
     world = await make_world(1, message_delay=0.2, hold_seconds=30)
     world.hears = False
-    froze = 0
+    froze, loop = 0, virtual_loop()
 
     async def freeze(
         tx: Any,
@@ -372,7 +372,7 @@ async def test_a_process_that_froze_before_it_could_look_an_uncertain_message_up
         turn = await take_turn(tx, settings, outcomes, renewals, clock, **more)
         if any(claim.task is Task.RECONCILE for claim in turn.claims) and not froze:
             froze += 1
-            virtual_loop().jump(4.5)
+            loop.jump(4.5)
         return turn
 
     monkeypatch.setattr(campaigns.sending.dispatcher, "take_turn", freeze)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.sending.forecast import fastest, forecast, replay, shares
+from campaigns.sending.forecast import fastest, forecast, replay, shares, soonest
 from campaigns.sending.pacing import goes_at, is_gated, ready_at
 from campaigns.sending.rotation import deal
 
@@ -77,3 +77,19 @@ def test_ten_messages_through_two_senders_by_hand() -> None:
     assert forecast(10, 1, 0.5, 2.0, 5.0) == 9 * 2.5 + 0.5
     assert forecast(10, 2, 0.5, 2.0, 0.0) == 4 * 2.5 + 0.5
     assert forecast(10, 2, 0.5, 2.0, 5.0) == 4 * 11.0 + 5.5 + 0.5
+
+
+@given(counts, pools, pools, seconds, seconds, st.just(0.0) | seconds)
+def test_no_message_leaves_sooner_than_its_place_allows_however_many_senders_are_able(
+    before: int, senders: int, able: int, latency: float, delay: float, switch: float
+) -> None:
+    left_at = play(before + 1, [delay] * min(able, senders), latency, switch) - latency
+    assert soonest(before, senders, delay, switch) <= left_at + 1e-6
+
+
+@given(counts, st.lists(seconds, min_size=1, max_size=6), seconds, seconds)
+def test_slower_senders_make_no_message_leave_sooner(
+    before: int, delays: list[float], latency: float, switch: float
+) -> None:
+    left_at = play(before + 1, delays, latency, switch + 1.0) - latency
+    assert soonest(before, len(delays), min(delays), switch + 1.0) <= left_at + 1e-6

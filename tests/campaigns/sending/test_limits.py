@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import select
 
+from campaigns.sending.forecasting import Forecast
 from campaigns.sending.schemas import SendRequest
-from campaigns.sending.service import Forecast
 from campaigns.sending.tables import correspondent, sender
 from gateway.db import AnyRow
 from gateway.waha.ids import make_chat_id

@@ -8,6 +8,7 @@ from sqlalchemy import update
 
 from campaigns.sending.models import MESSAGE_TRANSITIONS, CampaignState, MessageState
 from campaigns.sending.outcomes import Claim, QueueSettings, Result, Task
+from campaigns.sending.queue import take_turn
 from campaigns.sending.tables import campaign
 from tests.campaigns.sending.conftest import OpenBooks
 from tests.harness.books import Books
@@ -111,9 +112,9 @@ async def test_with_a_switch_delay_the_fastest_rotation_still_takes_whoever_is_f
 async def test_a_paused_campaign_is_not_claimed_and_a_resumed_one_is(open_books: OpenBooks) -> None:
     books = await open_books()
     campaign_id = await books.submit(1)
-    await books.campaigns.pause(campaign_id, None)
+    await books.steering.pause(campaign_id, None)
     assert (await books.turn()).claims == []
-    await books.campaigns.resume(campaign_id, None)
+    await books.steering.resume(campaign_id, None)
     await claim_one(books)
 
 
@@ -243,7 +244,7 @@ async def test_what_is_left_of_a_cancelled_campaign_never_goes_out_again(open_bo
     books = await open_books()
     campaign_id = await books.submit(2)
     claim = await claim_one(books)
-    await books.campaigns.cancel(campaign_id, None)
+    await books.steering.cancel(campaign_id, None)
     await books.settle(claim, result, wait_seconds=1.0)
     await books.check()
     expected = MessageState.CANCELLED if ENDS[result] is MessageState.QUEUED else ENDS[result]
@@ -325,7 +326,7 @@ async def test_a_paused_campaign_whose_last_message_was_in_flight_ends(open_book
     books = await open_books()
     campaign_id = await books.submit(1)
     claim = await claim_one(books)
-    await books.campaigns.pause(campaign_id, None)
+    await books.steering.pause(campaign_id, None)
     await books.settle(claim, Result.SENT)
     assert (await books.campaign(campaign_id)).state == "completed"
 
@@ -475,9 +476,26 @@ async def test_a_shorter_delay_is_felt_by_a_lane_that_waits_already(open_books: 
     await books.rest(5.0)
     await books.delays.set(6.0, None)
     turn = await books.turn()
-    assert turn.claims or turn.next_due_at == pytest.approx(answered_at + 6.0)
+    assert turn.claims or turn.look_again_at == pytest.approx(answered_at + 6.0)
     await books.rest(0.9)
     assert (await claim_one(books)).fire_at == pytest.approx(answered_at + 6.0)
+
+
+async def test_a_lane_that_is_freed_while_the_delay_changes_feels_it_in_the_next_turn(open_books: OpenBooks) -> None:
+    """On PostgreSQL a turn can read the delays, and free a lane after they have been changed and told to all others."""
+    books = await open_books(message_delay=3600.0)
+    if books.db.is_sqlite:
+        pytest.skip("SQLite has one writer at a time")
+    await books.submit(2)
+    claim = await claim_one(books)
+    async with books.db.write() as tx:
+        outcomes = [(claim, books.outcome(Result.SENT))]
+        turn = await take_turn(tx, books.replica, outcomes, [], books.clock, claiming=False)
+        await books.delays.set(6.0, None)
+    answered_at = (await books.lane()).last_answer_at
+    assert (await books.lane()).due_at == pytest.approx(answered_at + 3600.0)
+    await books.turn(delays_before=turn.delays)
+    assert (await books.lane()).due_at == pytest.approx(answered_at + 6.0)
 
 
 async def test_a_longer_delay_is_felt_by_a_lane_that_waits_already(open_books: OpenBooks) -> None:
@@ -533,7 +551,7 @@ async def test_a_message_that_comes_back_while_its_campaign_is_being_cancelled_i
     books = await open_books()
     campaign_id = await books.submit(2)
     claim = await claim_one(books)
-    await asyncio.gather(books.campaigns.cancel(campaign_id, None), books.settle(claim, result))
+    await asyncio.gather(books.steering.cancel(campaign_id, None), books.settle(claim, result))
     assert {row.state for row in await books.messages(campaign_id)} == {"cancelled"}
     await books.check()
 
@@ -569,3 +587,50 @@ async def test_a_key_gives_the_same_answer_and_no_second_campaign(open_books: Op
     assert len({answer["campaign"]["id"] for answer in answers}) == 1
     assert len(await books.messages(answers[0]["campaign"]["id"])) == 3
     assert len(await send_all(books, 3)) == 3
+
+
+@pytest.mark.postgres
+async def test_a_lane_that_was_found_idle_while_it_was_given_work_is_looked_at_again(open_books: OpenBooks) -> None:
+    books = await open_books()
+    if books.db.is_sqlite:
+        pytest.skip("there is one writer")
+    waiting = await books.submit(recipient_numbers(1, first=100))
+    await books.steering.pause(waiting, None)
+    await books.submit(1)
+    claim = await claim_one(books)
+    async with books.db.write() as tx:
+        await take_turn(tx, books.replica, [(claim, books.outcome(Result.SENT))], [], books.clock)
+        await books.steering.resume(waiting, None)  # neither transaction sees what the other does
+    assert (await claim_one(books)).campaign_id == waiting
+
+
+@pytest.mark.parametrize("receipt_first", [True, False])
+async def test_what_only_a_receipt_tells_counts_against_the_caps_too(
+    open_books: OpenBooks, *, receipt_first: bool
+) -> None:
+    books = await open_books()
+    await books.submit(1)
+    claim = await claim_one(books)
+    if receipt_first:
+        await books.receipts({claim.wa_id: 2})
+    await books.settle(claim, Result.UNCERTAIN, wait_seconds=1.0)
+    if not receipt_first:
+        await books.receipts({claim.wa_id: 2})
+    await books.rest(2.0)
+    await books.turn()
+    lane = await books.lane()
+    assert (lane.message_id, lane.sent_today, lane.slice_sent, lane.sent_total) == (None, 1, 1, 1)
+    await books.check()
+
+
+async def test_an_id_of_the_engine_that_cannot_be_kept_holds_nothing_up(open_books: OpenBooks) -> None:
+    books = await open_books(3)
+    await books.submit(3)
+    claims = (await books.turn()).claims
+    names = ["SAME", "SAME", "X" * 60]
+    ended = [(claim, books.outcome(Result.SENT, wa_id=name)) for claim, name in zip(claims, names, strict=True)]
+    await books.turn(ended[:1])
+    await books.turn(ended[1:])
+    kept = [(await books.message(claim.message_id)).wa_id for claim in claims]
+    assert kept == ["SAME", claims[1].wa_id, claims[2].wa_id]
+    await books.check()

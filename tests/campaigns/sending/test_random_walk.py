@@ -103,8 +103,8 @@ class Walk:
     async def steer(self) -> None:
         """Somebody pauses, resumes or cancels; what cannot be done is refused."""
         if self.campaigns:
-            service = self.books.campaigns
-            action = self.rng.choice([service.pause, service.resume, service.resume, service.cancel])
+            steering = self.books.steering
+            action = self.rng.choice([steering.pause, steering.resume, steering.resume, steering.cancel])
             try:
                 await action(self.rng.choice(self.campaigns), None)
             except WrongState:
@@ -151,7 +151,7 @@ class Walk:
         await self.books.delays.set(0.0, 0.0)
         for campaign_id in self.campaigns:
             if (await self.books.campaign(campaign_id)).state == CampaignState.PAUSED:
-                await self.books.campaigns.resume(campaign_id, None)
+                await self.books.steering.resume(campaign_id, None)
         for _ in range(40):
             for replica in REPLICAS:
                 outcomes = [(claim, self.end_well(claim)) for claim in self.flying[replica.replica]]

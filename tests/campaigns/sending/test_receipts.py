@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.sending import receipts
-from campaigns.sending.models import MESSAGE_TRANSITIONS, MessageState
+from campaigns.sending.counting import FIRST_FAILURES
+from campaigns.sending.models import MESSAGE_TRANSITIONS, CampaignState, MessageState
 from campaigns.sending.outcomes import Claim, Result
 from campaigns.sending.receipt_writing import Key, Written, after_receipt, stronger, write_receipts
 from campaigns.sending.receipts import Receipts
 from campaigns.sending.status import StatusReader
+from gateway.events import CampaignHalted
 from gateway.waha.schemas import MessageAckEvent, MessageAnyEvent
 from sessions.queries import delete_session
 from tests.campaigns.sending.conftest import OpenBooks
@@ -89,7 +91,7 @@ def ack_of(claim_or_id: Claim | str, ack: int, session: str = sender_number(0)) 
 @asynccontextmanager
 async def running(books: Books) -> AsyncIterator[Receipts]:
     """Receipts at work on these books."""
-    taker = Receipts(books.db, books.clock)
+    taker = Receipts(books.db, books.bus, books.clock)
     taker.start()
     yield taker
     await taker.stop()
@@ -434,8 +436,39 @@ async def test_a_message_without_any_receipt_says_so_after_some_minutes(
     for level in told:
         await books.receipts({claim.wa_id: level})
     await books.rest(minutes * 60)
-    status = StatusReader(books.db, books.campaigns, lambda _engine: 0.0)
+    status = StatusReader(books.db, books.forecaster, lambda _engine: 0.0)
     shown = await status.message(await books.campaign(claim.campaign_id), claim.message_id)
     assert (shown["note"] is not None) == noted
     if noted:
         assert f"{int(minutes)} minutes" in shown["note"]
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("case", ["all refused", "one arrived", "not asked for"])
+async def test_a_campaign_whose_first_messages_are_all_refused_later_pauses_itself(
+    open_books: OpenBooks, case: str
+) -> None:
+    books = await open_books()
+    campaign_id = await books.submit(FIRST_FAILURES + 5, auto_pause=case != "not asked for")
+    told: list[CampaignHalted] = []
+    books.bus.subscribe(CampaignHalted, told.append)
+    claims: list[Claim] = []
+    while len(claims) < FIRST_FAILURES + 2:
+        turn = await books.turn()
+        claims += turn.claims
+        await books.turn([(claim, books.outcome(Result.SENT)) for claim in turn.claims], claiming=False)
+    acks = [2 if case == "one arrived" and index == 3 else -1 for index in range(FIRST_FAILURES)]
+    async with running(books) as taker:
+        for claim, ack in reversed(list(zip(claims, acks, strict=False))):  # they come in any order
+            taker.note(ack_of(claim, ack))
+            await taker.written()
+    row = await books.campaign(campaign_id)
+    paused = case == "all refused"
+    assert row.state == (CampaignState.PAUSED if paused else CampaignState.RUNNING)
+    assert ("WhatsApp refused it" in row.reason) is paused
+    assert told == ([CampaignHalted(campaign_id)] if paused else [])
+    if paused:
+        await books.steering.resume(campaign_id, None)
+        await books.receipts({claims[-1].wa_id: -1})
+        assert (await books.campaign(campaign_id)).state == CampaignState.RUNNING  # a person has decided
+    await books.check()

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from campaigns.sending.outcomes import Result
 from campaigns.sending.retry import backoff, decide, hold_seconds, next_look
@@ -16,7 +18,7 @@ TABLE: dict[str, tuple[Result, str, float]] = {
     "WahaRejected": (R.RETRY, "backoff", 5.0),
     "WahaUnauthorized": (R.LATER, "server_down", 10.0),
     "WahaInvalidRequest": (R.FAILED, "rejected", 0.0),
-    "WahaNotFound": (R.RETRY, "backoff", 5.0),
+    "WahaNotFound": (R.LATER, "server_down", 10.0),
     "WahaNotImplemented": (R.FAILED, "not_supported", 0.0),
     "SessionNotFound": (R.LATER, "session_not_connected", 5.0),
     "SessionNotWorking": (R.LATER, "session_not_connected", 1.0),
@@ -91,6 +93,14 @@ def test_who_asks_us_to_slow_down_and_says_for_how_long_is_obeyed() -> None:
     wait = decide(RateLimited("no", retry_after=300.0), 1, max_attempts=5, answered_at=0.0).wait_seconds
     assert wait == 300.0
     assert decide(RateLimited("no", retry_after=1.0), 1, max_attempts=5, answered_at=0.0).wait_seconds == 30.0
+
+
+@given(st.integers(1, 20), st.floats(0, 1), st.floats(0, 1))
+def test_chance_only_lengthens_a_pause(attempts: int, one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    assert backoff(attempts) <= backoff(attempts, low) <= backoff(attempts, high) <= 1.5 * backoff(attempts)
+    retried = decide(errors.WhatsAppRefused("no"), attempts, max_attempts=99, answered_at=0.0, chance=high)
+    assert retried.wait_seconds == backoff(attempts, high)
 
 
 def test_pauses_grow() -> None:

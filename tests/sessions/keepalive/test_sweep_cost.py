@@ -15,9 +15,10 @@ import httpx
 import orjson
 import pytest
 
-from gateway.app import Gateway, build_gateway, prepare_database
+from gateway.app import Gateway, build_gateway
 from gateway.auth.models import LOCAL_ACCOUNT
 from gateway.db import read_now
+from gateway.schema import prepare
 from gateway.settings import DatabaseSettings, Settings, WahaServerSettings, WahaSettings
 from gateway.waha.client import WahaClient
 from sessions import queries
@@ -109,7 +110,7 @@ async def test_a_sweep_over_a_thousand_sessions_costs_one_call_little_work_and_l
         waha=WahaSettings(sweep_seconds=3600, servers=[WahaServerSettings(name="waha", url=waha_url, capacity=2000)]),
     )
     gateway = build_gateway(settings, transports=lambda _url: None)
-    await prepare_database(gateway.db)
+    await prepare(gateway.db)
     await gateway.fleet.load(settings.waha.servers)
     await store_sessions(gateway)
     try:

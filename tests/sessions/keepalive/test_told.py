@@ -10,7 +10,7 @@ import orjson
 import pytest
 from sqlalchemy import update
 
-from gateway.app import create_app
+from gateway.web import create_app
 from sessions.queries import change, sender
 from tests.harness.fleet import DAY, FleetWorld, MakeFleet
 

@@ -18,6 +18,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError
 
 import gateway.app
+import gateway.schema
 from gateway.db import AnyRow
 from gateway.settings import DatabaseSettings, DispatchSettings, Settings, WahaServerSettings, WahaSettings
 from gateway.simulator.app import create_app
@@ -119,7 +120,7 @@ class KeeperWorld:
 
     async def start(self) -> None:
         """Begin to watch the servers."""
-        await gateway.app.prepare_database(self.gateway.db)
+        await gateway.schema.prepare(self.gateway.db)
         await self.gateway.fleet.load(self.settings.waha.servers)
         self.gateway.manager.start()
 

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 import gateway.app
 from gateway.clock import Clock
-from gateway.db import DatabaseAway
+from gateway.db import IDLE_SECONDS, DatabaseAway
 from gateway.errors import GatewayError
 from sessions.models import Desired, SessionState
 from tests.harness.virtual_time import VirtualDatabase
@@ -55,15 +55,17 @@ class MortalDatabase(VirtualDatabase):
 
     life: ClassVar[Life]
 
-    def __init__(self, url: str, clock: Clock | None = None) -> None:
-        super().__init__(url, clock)
+    def __init__(
+        self, url: str, clock: Clock | None = None, *, lease_seconds: float = IDLE_SECONDS, replica: str = ""
+    ) -> None:
+        super().__init__(url, clock, lease_seconds=lease_seconds, replica=replica)
         self._life = MortalDatabase.life
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, *, bulk: bool = False) -> AsyncIterator[AsyncConnection]:
         """As the gateway's; a step when it is committed."""
         self.dead = self._life.died.is_set()
-        async with super().write() as connection:
+        async with super().write(bulk=bulk) as connection:
             yield connection
         await self._life.step()
 
@@ -221,7 +223,7 @@ Before = Callable[[KeeperWorld, str], Awaitable[None]]
 Verb = Callable[[KeeperWorld, str], Awaitable[object]]
 
 
-@pytest.mark.parametrize("engine", ["GOWS", "NOWEB"])
+@pytest.mark.parametrize("engine", ["GOWS", pytest.param("NOWEB", marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("before", "verb", "steps"),
     [

@@ -172,7 +172,7 @@ async def test_accepted_but_never_delivered(make_keeper: MakeKeeper) -> None:
     assert await states(world) == {MessageState.SENT: 3}
     assert len(world.waha.ledger.transmissions) == 3
     (first, *_) = await messages(world)
-    sent_by = await world.gateway.campaigns.get(first.campaign_id, None)
+    sent_by = await world.gateway.steering.get(first.campaign_id, None)
     told = await world.gateway.status.message(sent_by, first.id)
     assert "WhatsApp has not said since" in str(told["note"])
 

@@ -10,6 +10,7 @@ from gateway.errors import Conflict
 from gateway.events import SessionSuspected
 from gateway.simulator.faults import parse_faults
 from gateway.simulator.stored import Status
+from gateway.waha.schemas import SessionInfo
 from sessions.keeping.decisions import ATTEMPTS, HEALTHY_SECONDS
 from sessions.models import Desired, SessionState
 from sessions.queries import change
@@ -288,6 +289,28 @@ async def test_a_call_that_waha_does_not_finish_in_time_is_not_repeated_while_it
     assert world.sites[0].calls(ALICE) == ["create", "restart"]
     (failure,) = [reason for kind, reason in await world.lines(ALICE) if kind == "keeper.failed"]
     assert "Maximum execution time" in failure
+
+
+async def test_an_answer_of_waha_that_an_event_has_outrun_is_not_acted_upon(
+    make_keeper: MakeKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_keeper()
+    await world.pair(ALICE)
+    await world.grow_up()
+    client, lifecycle = world.gateway.fleet.members[0].client, world.waha.lifecycle
+    list_sessions = client.list_sessions
+
+    async def outrun(*, all: bool = True) -> list[SessionInfo]:
+        monkeypatch.setattr(client, "list_sessions", list_sessions)
+        await lifecycle.running[ALICE].force(Status.STARTING)
+        await world.until_state(ALICE, SessionState.STARTING)
+        world.waha.store.logins[ALICE] = lifecycle.stored.pop(ALICE)
+        return []
+
+    monkeypatch.setattr(client, "list_sessions", outrun)
+    await world.clock.sleep(5 * MINUTE)
+    kinds = [kind for kind, _ in await world.lines(ALICE)]
+    assert kinds.index("session.failed") < kinds.index("keeper.recreated")
 
 
 async def test_two_processes_that_want_to_help_one_session_call_waha_once(make_keeper: MakeKeeper) -> None:

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import SQLModel
 
-from gateway.app import create_app
 from gateway.db import Database
+from gateway.web import create_app
 from tests.api.conftest import MakeWorld, empty_database, make_world
 from tests.api.world import World
 

@@ -17,11 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from campaigns.sending import receipts
 from campaigns.sending.receipt_writing import Key, Written, write_receipts
 from campaigns.sending.tables import message, session
-from gateway.app import build_gateway, create_app
+from gateway.app import build_gateway
 from gateway.db import AnyRow, DatabaseAway
 from gateway.log import configure_logging
 from gateway.settings import LoggingSettings
 from gateway.waha.schemas import Event, MessageAckEvent, MessageAnyEvent, WahaStatus, parse_event
+from gateway.web import create_app
 from sessions.models import SessionState
 from sessions.news.state_writer import LATE_SECONDS, Told
 from sessions.queries import change

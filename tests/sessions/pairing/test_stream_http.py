@@ -1,70 +1,18 @@
 """The stream of a pairing over a real connection: what is on the wire, and how either side ends it."""
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import fastapi.routing
-import httpx
 import orjson
 import pytest
 
-from gateway.app import Gateway, build_gateway, create_app
-from gateway.cli.server import GatewayServer
-from gateway.settings import Settings
-from gateway.simulator.app import create_app as create_simulator
-from gateway.simulator.config import SimulatorConfig
-from gateway.simulator.serve import build_server, listen
-from gateway.simulator.server import WahaServer
-from tests.sessions.pairing.world import ADMIN_TOKEN, ALICE, CREATE, OPERATOR, PATH
+from tests.sessions.pairing.site import PATIENCE_SECONDS, Site, open_site
+from tests.sessions.pairing.world import ALICE, OPERATOR, PATH
 
 pytestmark = pytest.mark.timeout(60)
-
-PATIENCE_SECONDS = 20.0
-
-
-class Server(GatewayServer):
-    """The gateway's server; signals are for the tests' process."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
-
-
-class Site:
-    """A gateway that serves, a simulated WAHA behind it, and a client."""
-
-    def __init__(self, gateway: Gateway, server: Server, serving: "asyncio.Task[None]", waha: WahaServer) -> None:
-        self.gateway = gateway
-        self.server = server
-        self.serving = serving
-        self.waha = waha
-        self.client = httpx.AsyncClient(trust_env=False, timeout=PATIENCE_SECONDS)
-
-    async def create(self) -> dict[str, str]:
-        """Open Alice's pairing; the header with its token."""
-        answer = await self.client.post("/api/sessions", json=CREATE)
-        assert answer.status_code == 201, answer.text
-        return {"X-Sender-Token": answer.json()["sender_token"]}
-
-    @asynccontextmanager
-    async def follow(self, headers: dict[str, str] | None = None) -> AsyncIterator[AsyncIterator[str]]:
-        """The lines of the stream of Alice's pairing."""
-        async with self.client.stream("GET", f"{PATH}/qr/stream", headers=headers) as answer:
-            assert answer.status_code == 200
-            assert answer.headers["content-type"].startswith("text/event-stream")
-            assert answer.headers["cache-control"] in ("no-cache", "no-store")
-            yield answer.aiter_lines()
-
-    async def until_nobody_follows(self) -> None:
-        """Wait until the gateway has noticed that all streams are over."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while self.gateway.streams.count:
-                await self.client.get("/health")
 
 
 async def event(lines: AsyncIterator[str], kind: str) -> Any:
@@ -79,35 +27,9 @@ async def event(lines: AsyncIterator[str], kind: str) -> Any:
 
 @pytest.fixture
 async def site(tmp_path: Path, sqlite_folder: Path) -> AsyncIterator[Site]:
-    """A gateway in token mode, on loopback ports."""
-    shutil.copy(sqlite_folder / "gateway.db", tmp_path / "gateway.db")
-    simulator = create_simulator(SimulatorConfig(start_seconds=0.1))
-    async with AsyncExitStack() as stack:
-        waha_door, door = listen("127.0.0.1", 0), listen("127.0.0.1", 0)
-        waha_server = build_server(simulator)
-        simulating = asyncio.create_task(waha_server.serve(sockets=[waha_door]))
-        settings = Settings.model_validate(
-            {
-                "database": {"url": f"sqlite:///{tmp_path}/gateway.db", "data_folder": tmp_path},
-                "auth": {"admin_token": ADMIN_TOKEN, "user_access": "token"},
-                "waha": {"servers": [{"name": "waha", "url": f"http://127.0.0.1:{waha_door.getsockname()[1]}"}]},
-                "logging": {"file": ""},
-            }
-        )
-        parts = build_gateway(settings)
-        ready = asyncio.Event()
-        server = Server(parts, create_app(parts), ready.set)
-        serving = asyncio.create_task(server.serve(sockets=[door]))
-        await ready.wait()
-        made = Site(parts, server, serving, simulator.state.waha)
-        made.client.base_url = httpx.URL(f"http://127.0.0.1:{door.getsockname()[1]}")
-        await stack.enter_async_context(made.client)
-        yield made
-        await made.client.aclose()
-        server.should_exit = True
-        await serving
-        waha_server.should_exit = True
-        await simulating
+    """A gateway in token mode."""
+    async with open_site(tmp_path, sqlite_folder) as opened:
+        yield opened
 
 
 async def test_a_page_follows_a_pairing_to_its_end(site: Site) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 import gateway.app
+import gateway.web
 from gateway.db import AnyRow
 from gateway.settings import Settings
 from gateway.simulator.app import create_app as create_simulator
@@ -115,7 +116,7 @@ class Replica:
 
 def gateway_app(parts: gateway.app.Gateway) -> Any:
     """The HTTP application of a gateway."""
-    return gateway.app.create_app(parts)
+    return gateway.web.create_app(parts)
 
 
 class PairingWorld:

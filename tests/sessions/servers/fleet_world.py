@@ -11,6 +11,7 @@ import httpx
 from sqlalchemy import select
 
 import gateway.app
+import gateway.web
 from campaigns.sending.models import CampaignState
 from campaigns.sending.schemas import SendRequest
 from campaigns.sending.tables import message
@@ -120,7 +121,7 @@ class Replica:
         self.gateway = gateway.app.build_gateway(
             settings, clock=clock, transports=lambda url: ways.setdefault(url, Way(None))
         )
-        app = gateway.app.create_app(self.gateway)
+        app = gateway.web.create_app(self.gateway)
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000", headers=ADMIN
         )
@@ -309,8 +310,8 @@ class FleetWorld:
         open_states = (CampaignState.SCHEDULED, CampaignState.QUEUED, CampaignState.RUNNING, CampaignState.PAUSED)
 
         async def ended() -> bool:
-            row = await self.replicas[0].gateway.campaigns.get(campaign_id, None)
+            row = await self.replicas[0].gateway.steering.get(campaign_id, None)
             return row.state not in open_states
 
         await self.until(ended, within, every=1.0)
-        return await self.replicas[0].gateway.campaigns.get(campaign_id, None)
+        return await self.replicas[0].gateway.steering.get(campaign_id, None)
