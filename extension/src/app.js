@@ -5,7 +5,7 @@
  * first, whatever was asked for. A view is a function `(view, context) -> leave`; `leave()` ends what it began.
  */
 
-import { fillWith, h, icon, pill } from "./dom.js";
+import { fillWith, h, icon, pill, renew } from "./dom.js";
 import { follow, read } from "./store.js";
 import { needsScan } from "./telling.js";
 import { number, spaced } from "./words.js";
@@ -86,7 +86,7 @@ async function firstThingFirst(wanted) {
 async function drawBar() {
   const [settings, live] = [await read("settings"), await read("live")];
   const ready = settings?.address && settings.number && settings.paired;
-  fillWith(
+  renew(
     bar,
     h("div", { class: "brand" }, h("img", { src: "icons/icon.svg", alt: "", width: 28, height: 28 }), who(settings, live)),
     ready ? reach(live) : null,

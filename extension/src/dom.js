@@ -14,14 +14,32 @@ export function h(tag, properties = {}, ...children) {
     else if (name in element && name !== "role") element[name] = value;
     else element.setAttribute(name === "class" ? "class" : name, value);
   }
-  element.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...given(children));
   return element;
 }
 
 /** Put other children in the place of all that an element has. */
 export function fillWith(element, ...children) {
-  element.replaceChildren(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(...given(children));
 }
+
+/**
+ * The same for what is drawn again and again: what has not changed stays where it is, so that nothing flickers and a
+ * click that has begun finds its button. What stays keeps its first listeners: they must ask for what changes.
+ */
+export function renew(element, ...children) {
+  const present = [...element.childNodes], wanted = given(children).map((child) => (child instanceof Node ? child : document.createTextNode(child)));
+  wanted.forEach((child, at) => {
+    const old = present[at];
+    if (!old) element.append(child);
+    else if (old.isEqualNode(child)) return;
+    else if (old.nodeType === Node.ELEMENT_NODE && old.cloneNode().isEqualNode(child.cloneNode())) renew(old, ...child.childNodes);
+    else old.replaceWith(child);
+  });
+  present.slice(wanted.length).forEach((old) => old.remove());
+}
+
+const given = (children) => children.flat(3).filter((child) => child !== null && child !== undefined && child !== false);
 
 /** A pill with a dot: how something is, in a colour and a word. */
 export const pill = (word, colour) => h("span", { class: `pill ${colour}` }, word);

@@ -39,6 +39,7 @@ async def until(look: Callable[[], Awaitable[T]]) -> T:
         while True:
             if answer := await look():
                 return answer
+            await asyncio.sleep(0)  # `look` itself may not have waited for anything
 
 
 class News:

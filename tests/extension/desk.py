@@ -48,11 +48,16 @@ class Desk:
         context.set_default_timeout(PATIENCE_MS)
         self.watch = Watch(context, [f"{OWN_EXTENSION}/", f"{self.address}/"])
 
+    async def is_installed(self) -> bool:
+        """Whether the tab is there that opens when the extension is installed."""
+        return any(page.url.endswith("/app.html") for page in self.context.pages)
+
     async def open(self, page: str = "popup.html") -> Page:
         """One of the extension's pages: the popup in its own size, or another in a tab."""
         opened = await self.context.new_page()
         await opened.set_viewport_size(POPUP if page.startswith("popup") else TAB)  # type: ignore[arg-type]
         await opened.goto(f"{OWN_EXTENSION}/{page}")
+        await opened.bring_to_front()
         return opened
 
     async def worker(self) -> Worker:
@@ -151,6 +156,7 @@ async def open_desk(world: World, folder: Path) -> AsyncIterator[Desk]:
 
         async with proxy_to(connect) as wire:
             desk = Desk(context, world, wire)
+            await until(desk.is_installed)  # its first tab comes to the front: what lies behind is hardly drawn
             yield desk
             desk.watch.check()
             await context.close()

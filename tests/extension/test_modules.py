@@ -160,3 +160,22 @@ async def test_addresses_are_read_as_people_write_them(extension_page: Page) -> 
     call = "(() => { try { return m.readAddress(a); } catch { return null; } })()"
     for written, address in ADDRESSES:
         assert await ask(extension_page, "api", call, written) == address, written
+
+
+async def test_what_is_drawn_again_stays_where_nothing_changed(extension_page: Page) -> None:
+    stayed, html = await ask(
+        extension_page,
+        "dom",
+        """(() => {
+            const box = m.h("div"), line = (count) => m.h("p", {}, "Sent ", m.h("b", {}, count));
+            const draw = (count, more) => m.renew(box, line(count), m.h("button", {}, "Pause"), more);
+            draw("1", m.h("ul", {}, m.h("li", {}, "x")));
+            const [first, button] = box.children;
+            draw("2", m.h("ol"));
+            const same = box.children[0] === first && box.children[1] === button;
+            draw("2", null);
+            return [same && box.children[1] === button, box.innerHTML];
+        })()""",
+    )
+    assert stayed
+    assert html == "<p>Sent <b>2</b></p><button>Pause</button>"

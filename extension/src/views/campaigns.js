@@ -1,7 +1,7 @@
 /** How the number is, what is being sent, and what was. */
 
 import { Gateway, NoAnswer, Refused } from "../api.js";
-import { busy, fillWith, h, icon, note, pill } from "../dom.js";
+import { busy, fillWith, h, icon, note, pill, renew } from "../dom.js";
 import { follow, read } from "../store.js";
 import { needsScan } from "../telling.js";
 import { campaignState, counted, duration, number, sentence, sessionState, spaced, titleOf, when } from "../words.js";
@@ -18,26 +18,27 @@ const SEGMENTS = [
 export async function showCampaigns(view, context) {
   const gateway = new Gateway(await read("settings"));
   const top = h("div", { class: "list" }), open = h("div", { class: "list" }), recent = h("div", { class: "list" }), problem = h("div", {});
-  let shown = "";
+  let shown = "", left = new Map();
   fillWith(view, h("h1", { class: "unseen" }, "Campaigns"), top, problem, open, recent);
 
   function draw(live) {
     const now = JSON.stringify({ ...live, seenAt: 0 });
     if (now === shown || view.contains(document.activeElement?.closest("[data-sure]"))) return;
     shown = now;
-    fillWith(top, reach(live, context), live?.session ? number_(live.session, gateway) : null);
+    left = new Map((live?.open ?? []).map((one) => [one.campaign_id, one.pending]));
+    renew(top, reach(live, context), live?.session ? number_(live.session, gateway) : null);
     if (!live?.seenAt) return fillWith(open, live?.reach === "here" || !live ? h("div", { class: "spinner", role: "img", "aria-label": "Loading" }) : null);
     keepFocus(() => {
-      fillWith(open, live.open.length ? live.open.map((one) => running(one, steer)) : empty(live));
-      fillWith(recent, live.recent.length ? [h("h2", {}, "Before"), h("section", { class: "card rows" }, live.recent.map(ended))] : null);
+      renew(open, live.open.length ? live.open.map((one) => running(one, steer, (id) => left.get(id) ?? 0)) : empty(live));
+      renew(recent, live.recent.length ? [h("h2", {}, "Before"), h("section", { class: "card rows" }, live.recent.map(ended))] : null);
     });
   }
 
-  async function steer(campaign, verb, button) {
+  async function steer(id, verb, button) {
     fillWith(problem);
     await busy(button, async () => {
       try {
-        await gateway.steer(campaign.campaign_id, verb);
+        await gateway.steer(id, verb);
       } catch (error) {
         if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
         fillWith(problem, note("red", error.message));
@@ -87,7 +88,7 @@ function expiry({ expires_in_seconds: seconds, status }) {
   return h("span", { class: `until ${kind}`, title: "When WhatsApp may log it out, if nothing is done" }, seconds > 0 ? `${duration(seconds)} left` : "may end any time");
 }
 
-function running(one, steer) {
+function running(one, steer, leftOf) {
   const [word, colour] = campaignState(one.status);
   const gone = one.total - one.pending;
   const share = one.total ? (gone / one.total) * 100 : 0;
@@ -104,7 +105,7 @@ function running(one, steer) {
       "div",
       { class: "actions" },
       one.status === "paused" ? action(one, "resume", "play", "Resume", steer) : action(one, "pause", "pause", "Pause", steer),
-      cancel(one, steer),
+      cancel(one.campaign_id, steer, leftOf),
     ),
   );
 }
@@ -128,14 +129,14 @@ function bar(one, share) {
 }
 
 function action(one, verb, picture, label, steer) {
-  const button = h("button", { type: "button", "data-button": `${verb} ${one.campaign_id}`, onclick: () => steer(one, verb, button) }, icon(picture), label);
+  const button = h("button", { type: "button", "data-button": `${verb} ${one.campaign_id}`, onclick: () => steer(one.campaign_id, verb, button) }, icon(picture), label);
   return button;
 }
 
 /** What cannot be taken back takes a second click. */
-function cancel(one, steer) {
+function cancel(id, steer, leftOf) {
   let sure = false;
-  const button = h("button", { type: "button", class: "quiet danger", "data-button": `cancel ${one.campaign_id}`, onclick }, "Cancel");
+  const button = h("button", { type: "button", class: "quiet danger", "data-button": `cancel ${id}`, onclick }, "Cancel");
   button.addEventListener("blur", () => {
     sure = false;
     delete button.dataset.sure;
@@ -143,12 +144,13 @@ function cancel(one, steer) {
   });
   async function onclick() {
     if (sure) {
+      sure = false;
       delete button.dataset.sure;
-      return steer(one, "cancel", button);
+      return steer(id, "cancel", button);
     }
     sure = true;
     button.dataset.sure = "";
-    button.textContent = `Cancel ${counted(one.pending, "message")}?`;
+    button.textContent = `Cancel ${counted(leftOf(id), "message")}?`;
   }
   return button;
 }
