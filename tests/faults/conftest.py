@@ -13,6 +13,11 @@ MakeStage = Callable[..., Awaitable[Stage]]
 Record = Callable[..., None]
 
 
+@pytest.fixture(autouse=True)
+def database_patience() -> None:
+    """The product's own limits: they are what is tested here."""
+
+
 @pytest.fixture
 async def make_stage(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[MakeStage]:
     """Make a `Stage`, with simulated servers: on SQLite, or on PostgreSQL where the test asks for `postgres_url`."""

@@ -167,6 +167,11 @@ async def test_a_postgresql_that_ends_our_connection_in_the_middle_is_away(postg
     await other.close()
 
 
+@pytest.fixture(autouse=True)
+def database_patience() -> None:
+    """The product's own limits: they are what is tested here."""
+
+
 @pytest.fixture
 async def pair(postgres_url: str) -> AsyncIterator[tuple[Database, Database]]:
     """Two replicas' databases, with one setting that both may want to change."""

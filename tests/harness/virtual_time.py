@@ -25,6 +25,7 @@ from gateway.simulator.clock import SimClock
 EPOCH = 1_800_000_000.0
 """Wall-clock time (epoch seconds) at which a virtual clock starts."""
 OUTSIDE_WORK_SECONDS = 30.0
+REAL_PATIENCE_SECONDS = 60.0
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -154,7 +155,8 @@ class VirtualDatabase(Database):
     def __init__(
         self, url: str, clock: Clock | None = None, *, lease_seconds: float = IDLE_SECONDS, replica: str = ""
     ) -> None:
-        super().__init__(url, clock, lease_seconds=lease_seconds, replica=replica)
+        # a lease is virtual, and PostgreSQL's limit for who is idle in a transaction would be real
+        super().__init__(url, clock, lease_seconds=max(lease_seconds, REAL_PATIENCE_SECONDS), replica=replica)
         self.dead = False
         if not self.is_sqlite:
 
