@@ -5,6 +5,7 @@ unpacked (and zipfile unpacks no more than was said); defusedxml, which openpyxl
 entities; and rows and columns have an end.
 """
 
+import importlib
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -12,9 +13,6 @@ from contextlib import contextmanager
 from datetime import date, datetime, time
 from typing import Any, BinaryIO
 
-from openpyxl import DEFUSEDXML, load_workbook
-
-assert DEFUSEDXML, "openpyxl must not read what strangers made without defusedxml"
 warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")  # about what it leaves out: styles, charts
 
 MAX_UNPACKED = 256 * 1024 * 1024
@@ -41,9 +39,11 @@ def open_workbook(source: BinaryIO) -> Iterator[Iterator[tuple[int, list[str]]]]
     """
     if not source.seekable():
         raise WorkbookError("a workbook can be read from a file only, not from a pipe: save it as CSV (UTF-8)")
+    openpyxl = importlib.import_module("openpyxl")  # a fifth of a second, of which most processes make no use
+    assert openpyxl.DEFUSEDXML, "openpyxl must not read what strangers made without defusedxml"
     with _told_as_ours():
         _refuse_bombs(source)
-        book = load_workbook(source, read_only=True, data_only=True, keep_links=False)
+        book = openpyxl.load_workbook(source, read_only=True, data_only=True, keep_links=False)
     try:
         yield _rows_of_first(book)
     finally:
