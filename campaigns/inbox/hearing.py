@@ -1,15 +1,12 @@
 """Hearing: what people write, from the event streams into the inbox.
 
-`note` only remembers; one task takes in what came, many at a time: whatever is noted while a batch is stored is the
-next one. Who has to know that it is stored waits for it (`written`), and who brings more than the database takes is
-held up (`room`). Where WhatsApp tells a hidden id only, the message is stored under that; `audience/correspondents.py`
-asks WAHA for the number, and tells it here.
+`note` only remembers; one task takes in what came (`gateway/batch_writing.py`). Where WhatsApp tells a hidden id only,
+the message is stored under that; `audience/correspondents.py` asks WAHA for the number, and tells it here.
 
 What the database refuses for now is kept and tried again. A message that it refuses for good would hold up all others:
 such a batch is taken in one by one, and what fails then is logged and left out.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -22,6 +19,7 @@ from campaigns.inbox.intake import NOTHING, Identified, Incoming, Outcome, Taken
 from campaigns.inbox.models import MAX_TEXT, Kind
 from campaigns.inbox.queries import Line, find_lines
 from campaigns.inbox.wishes import Wishes
+from gateway.batch_writing import Batch, BatchWriter, Fault
 from gateway.clock import Clock
 from gateway.db import AnyRow, Database, DatabaseAway
 from gateway.events import CampaignFinished, EventBus
@@ -39,7 +37,6 @@ KEEP_NOTED = 10_000
 BATCH = 250
 GATHER_SECONDS = 0.01
 """How long to wait for more where more than one came: many at once cost little more than one, for us and the disk."""
-RETRY_SECONDS = 1.0
 MAX_PHONE = 15
 
 
@@ -67,24 +64,19 @@ class Revealed:
     phone: str
 
 
-@dataclass(slots=True)
-class _Batch:
-    """What is stored together, and how that ended."""
+class _Batch(Batch):
+    """Messages, and what was revealed of those who wrote them."""
 
-    noted: list[Noted] = field(default_factory=list)
-    revealed: list[Revealed] = field(default_factory=list)
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    error: SQLAlchemyError | OSError | None = None
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[Noted] = []
+        self.revealed: list[Revealed] = []
 
-    def __bool__(self) -> bool:
-        return bool(self.noted or self.revealed)
-
-    def end(self, error: SQLAlchemyError | OSError | None = None) -> None:
-        self.error = error
-        self.ended.set()
+    def __len__(self) -> int:
+        return len(self.noted) + len(self.revealed)
 
 
-class Hearing:
+class Hearing(BatchWriter[_Batch]):
     """Takes incoming messages, by whatever way they came, into the inbox.
 
     `phone_of` gives the number behind a hidden id at a server, where that is known already, and `wishes` hears who
@@ -101,28 +93,18 @@ class Hearing:
         *,
         reply_days: float,
     ) -> None:
+        super().__init__(clock, _Batch, most=KEEP_NOTED, name="inbox")
         self._wishes = wishes
         self._db = db
         self._bus = bus
-        self._clock = clock
         self._phone_of = phone_of
         self._reply_days = reply_days
-        self._next = _Batch()
-        self._storing: _Batch | None = None
-        self._many = False
-        self._wake = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
-        self._stopped = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     def note(self, member: Member, event: MessageAckEvent | MessageAnyEvent) -> None:
         """Remember a message that came in; never waits. Ours, receipts, groups, status and channels are passed over."""
         if isinstance(event, MessageAnyEvent) and (noted := self.read(member.id, event)) is not None:
             self._next.noted.append(noted)
-            self._wake.set()
-            if self.is_full:
-                self._room.clear()
+            self._was_noted()
 
     def read(self, server_id: str, event: MessageAnyEvent) -> Noted | None:
         """What an event says of a message that came in; None where it is about none."""
@@ -150,71 +132,16 @@ class Hearing:
     def reveal(self, member: Member, session: str, lid: str, phone: str) -> None:
         """A hidden id turned out to be a number (digits); never waits."""
         self._next.revealed.append(Revealed(Line(member.id, session), lid, phone))
-        self._wake.set()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether more is noted than should be kept in memory."""
-        return len(self._next.noted) >= KEEP_NOTED
-
-    async def room(self) -> None:
-        """Wait while more is noted than should be kept in memory."""
-        await self._room.wait()
-
-    async def written(self) -> None:
-        """Wait until all that was noted before is committed.
-
-        Raises:
-            SQLAlchemyError, OSError: it could not be stored now; it is kept and tried again.
-        """
-        batch = self._next if self._next else self._storing
-        if batch is None:
-            return
-        if self._stopped.is_set() and batch is self._next:
-            raise DatabaseAway("the gateway is stopping")
-        await batch.ended.wait()
-        if batch.error is not None:
-            raise batch.error
-
-    def start(self) -> None:
-        """Begin to store, on the running event loop."""
-        self._task = asyncio.create_task(self._run(), name="inbox")
-
-    async def stop(self) -> None:
-        """Store what was noted, and end."""
-        self._stopped.set()
-        self._wake.set()
-        if self._task is not None:
-            await self._task
+        self._was_noted()
 
     # --- the task -----------------------------------------------------------------------------------------------
 
-    async def _run(self) -> None:
-        while not self._stopped.is_set():
-            await self._clock.wait(self._wake, None)
-            if self._many and len(self._next.noted) < BATCH:
-                await self._clock.wait(self._stopped, GATHER_SECONDS)
-            self._wake.clear()  # only now: for what came meanwhile nobody needs to wake again
-            if not await self._flush():
-                await self._clock.wait(self._stopped, RETRY_SECONDS)
-                self._wake.set()
-        await self._flush()
-        self._next.end(DatabaseAway("the gateway has stopped"))
+    async def _gather(self) -> None:
+        if self._last_size > 1 and len(self._next.noted) < BATCH:
+            await self._clock.wait(self._stopped, GATHER_SECONDS)
 
-    async def _flush(self) -> bool:
-        """Store all that is noted; what the database refuses for now is kept. Whether all went well."""
-        batch, self._next = self._next, _Batch()
-        self._storing, self._many = batch, len(batch.noted) + len(batch.revealed) > 1
-        self._room.set()
-        error = await self._store_all(batch)
-        self._storing = None
-        batch.end(error)
-        if self.is_full:
-            self._room.clear()
-        return error is None
-
-    async def _store_all(self, batch: _Batch) -> SQLAlchemyError | OSError | None:
-        """Store a batch, some at a time, messages before what was revealed of those who wrote them."""
+    async def _write_all(self, batch: _Batch) -> Fault | None:
+        """Some at a time, messages before what was revealed of those who wrote them."""
         noted, revealed = list(batch.noted), list(batch.revealed)
         try:
             await self._store_some(noted, self._take)
