@@ -31,6 +31,7 @@ import campaigns.senders.router
 import campaigns.sending.export_router
 import campaigns.sending.router
 import campaigns.sending.steering_router
+import campaigns.sending.usual_hours_router
 import campaigns.templates.router
 import campaigns.uploads.router
 import sessions.keeping.router
@@ -57,6 +58,7 @@ from campaigns.reports.service import ReportReader
 from campaigns.senders.service import SenderReader
 from campaigns.sending.delay_effect import DelayEffectReader
 from campaigns.sending.exporting import MessageExport
+from campaigns.sending.usual_hours import UsualHoursService
 from gateway.app import LOOPBACK, Gateway
 from gateway.auth.router import build_router as build_auth_router
 from gateway.idempotency.header import Idempotency
@@ -83,6 +85,7 @@ def build_routers(gateway: Gateway, version: str) -> Iterator[APIRouter]:
     yield campaigns.sending.steering_router.build_router(
         gateway.steering, gateway.status, access, gateway.phones, idempotency
     )
+    yield campaigns.sending.usual_hours_router.build_router(UsualHoursService(gateway.db), access)
     yield campaigns.audience.contact_reading.router.build_router(_contact_reading(gateway), access)
     yield campaigns.uploads.router.build_router(gateway.uploads, access, idempotency)
     yield campaigns.templates.router.build_router(gateway.templates, access, idempotency)

@@ -29,8 +29,8 @@ class Plan:
     series: Series | None
 
 
-def plan_of(body: ScheduleIn, now: float) -> Plan:
-    """What a request asks for.
+def plan_of(body: ScheduleIn, now: float, usual: Hours | None = None) -> Plan:
+    """What a request asks for; `usual` are the hours of the account that it keeps to where it names none.
 
     Raises:
         ValidationFailed: its time is over or too far away, or is not one that its rule gives.
@@ -38,7 +38,7 @@ def plan_of(body: ScheduleIn, now: float) -> Plan:
     wall = wall_time(body.scheduled_time).replace(microsecond=0) if body.local_time else None
     at = _moment(body, wall, now)
     _refuse_over(at, now)
-    hours = replace(body.hours_from(None), starts_at=at)
+    hours = replace(body.hours_from(None, usual), starts_at=at)
     check_times(hours, now, start_field="scheduled_time")
     series = None
     if body.recurrence is not None:

@@ -29,6 +29,7 @@ from campaigns.sending.counting import close_campaign
 from campaigns.sending.models import CampaignState
 from campaigns.sending.submitting import remove_messages
 from campaigns.sending.telling import tell_of_schedule
+from campaigns.sending.usual_hours import find_usual_hours
 from gateway.auth.access import Caller, PhoneReader
 from gateway.db import AnyRow, Database, read_now
 from gateway.errors import FieldError, NotFound, SchedulingConflict, SessionNotConnected, WrongState
@@ -75,7 +76,7 @@ class ScheduleService:
             await claim(tx, key)
             now = round(await read_now(tx), 6)  # what is shown, in microseconds, finds it again in a filter
             template, group = await _find_parts(tx, caller, body)
-            plan = plan_of(body, now)
+            plan = plan_of(body, now, await find_usual_hours(tx, template.account_id))
             values = campaign_values(body, plan.hours, template, numbers, now)
             schedule_id = values["id"]
             await queries.insert_campaign(tx, values)

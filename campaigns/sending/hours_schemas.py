@@ -1,6 +1,7 @@
 """When a campaign may send, as a request says it and an answer tells it."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
@@ -66,21 +67,32 @@ class OpenHours(BaseModel):
         default=None, description="What has not been sent by then is skipped, never sent stale"
     )
     timezone: TimeZone = Field(default="UTC", description="IANA name; quiet_hours and weekdays are meant in it")
-    quiet_hours: QuietHours | None = None
+    quiet_hours: QuietHours | None = Field(
+        default=None, description="Nothing is sent then; the account's if neither these nor weekdays are named"
+    )
     weekdays: list[Weekday] = Field(
         default=list(WEEKDAYS), min_length=1, max_length=7, description="Nothing is sent on other days"
     )
 
-    def hours_from(self, start: datetime | None) -> Hours:
-        """The same for the rules of `hours.py`; nothing leaves before `start`."""
-        quiet = self.quiet_hours
+    def hours_from(self, start: datetime | None, usual: Hours | None = None) -> Hours:
+        """The same for the rules of `hours.py`; nothing leaves before `start`.
+
+        Where neither quiet hours nor weekdays are named (null names them) the account's `usual` ones hold, read off
+        the clock of the request's zone where it names one.
+        """
+        starts_at = start.timestamp() if start else None
+        expires_at = self.expires_at.timestamp() if self.expires_at else None
+        if usual is not None and not self.model_fields_set & {"quiet_hours", "weekdays"}:
+            timezone = self.timezone if "timezone" in self.model_fields_set else usual.timezone
+            return replace(usual, timezone=timezone, starts_at=starts_at, expires_at=expires_at)
+        quiet_from, quiet_to = minutes_of(self.quiet_hours)
         return Hours(
             timezone=self.timezone,
-            quiet_from=_minutes(quiet.begins) if quiet else None,
-            quiet_to=_minutes(quiet.ends) if quiet else None,
+            quiet_from=quiet_from,
+            quiet_to=quiet_to,
             weekdays=mask_of(self.weekdays),
-            starts_at=start.timestamp() if start else None,
-            expires_at=self.expires_at.timestamp() if self.expires_at else None,
+            starts_at=starts_at,
+            expires_at=expires_at,
         )
 
 
@@ -89,9 +101,14 @@ class SendingHours(OpenHours):
 
     start_at: Moment | None = Field(default=None, description="Nothing is sent before; now if left out")
 
-    def hours(self) -> Hours:
-        """The same for the rules of `hours.py`."""
-        return self.hours_from(self.start_at)
+    def hours(self, usual: Hours | None = None) -> Hours:
+        """The same for the rules of `hours.py`; `usual` are the account's."""
+        return self.hours_from(self.start_at, usual)
+
+
+def minutes_of(quiet: QuietHours | None) -> tuple[int | None, int | None]:
+    """From and to as minutes of the day."""
+    return (_minutes(quiet.begins), _minutes(quiet.ends)) if quiet else (None, None)
 
 
 def _minutes(text: str) -> int:

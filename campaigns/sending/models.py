@@ -346,3 +346,15 @@ class Setting(SQLModel, table=True):
 
     key: str = Field(primary_key=True, max_length=40)
     value: float
+
+
+class UsualHours(SQLModel, table=True):
+    """When an account's campaigns and schedules may send, where a request says nothing; as in `Campaign`."""
+
+    __tablename__ = "usual_hours"
+
+    account_id: str = Field(primary_key=True, foreign_key="account.id", max_length=36)
+    timezone: str = Field(max_length=64)
+    quiet_from: int | None = None
+    quiet_to: int | None = None
+    weekdays: int

@@ -25,7 +25,7 @@ from campaigns.sending.submitting import (
     store_early,
     store_rest,
 )
-from campaigns.sending.timing import check_times, new_columns
+from campaigns.sending.timing import new_columns
 from gateway.auth.access import Caller, PhoneReader
 from gateway.db import Database, DatabaseAway, read_now
 from gateway.errors import SessionNotConnected
@@ -113,9 +113,6 @@ class CampaignService:
         return answer
 
     async def _read(self, caller: Caller, request: SendRequest, purpose: Purpose = Purpose.CAMPAIGN) -> Submission:
-        hours = request.hours()
-        async with self._db.read() as connection:
-            check_times(hours, await read_now(connection))
         return await read_submission(
             self._db, caller, request, self.phones, max_recipients=self.max_recipients, purpose=purpose
         )
@@ -140,7 +137,7 @@ class CampaignService:
         return answer
 
     async def _require_room(self, caller: Caller, submission: Submission) -> None:
-        count, hours = len(submission.prepared.rows), submission.request.hours()
+        count, hours = len(submission.prepared.rows), submission.hours
         async with self._db.read() as connection:
             now = await read_now(connection)
             opens_at = new_columns(hours, now)["opens_at"]
@@ -182,5 +179,5 @@ class CampaignService:
     async def _forecast(self, caller: Caller, submission: Submission) -> Forecast:
         request, count = submission.request, submission.sendable
         return await self._forecaster.of(
-            self._db, submission.numbers, count, request.rotation, request.hours(), caller.account_id
+            self._db, submission.numbers, count, request.rotation, submission.hours, caller.account_id
         )

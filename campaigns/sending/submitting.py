@@ -22,13 +22,15 @@ from campaigns.metering.admission import admit
 from campaigns.sending import queries
 from campaigns.sending.attachments import Uploaded, store_media
 from campaigns.sending.counting import close_campaign
+from campaigns.sending.hours import Hours
 from campaigns.sending.lanes import wake_campaign
 from campaigns.sending.models import CampaignState, MessageState, Purpose
 from campaigns.sending.preparing import MAX_TOLD, Prepared, prepare, read_template
 from campaigns.sending.rendering import Template
 from campaigns.sending.schemas import SendRequest
 from campaigns.sending.tables import campaign, campaign_sender
-from campaigns.sending.timing import new_columns
+from campaigns.sending.timing import check_times, new_columns
+from campaigns.sending.usual_hours import find_usual_hours
 from gateway.auth.access import Caller, PhoneReader
 from gateway.background import politely
 from gateway.db import Database, read_now
@@ -48,7 +50,7 @@ STORING_SECONDS = 1800.0
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A request that was read: its senders, its template, and what became of its recipients.
+    """A request that was read: its senders, its template, what became of its recipients, and when they may be sent to.
 
     `opted_out` are those (digits) who may not be written to, with the reason: they become skipped messages.
     `personalization` tells, by digits, what became of texts that a service was asked for.
@@ -59,6 +61,7 @@ class Submission:
     template: Template
     prepared: Prepared
     opted_out: Mapping[str, str]
+    hours: Hours
     purpose: Purpose = Purpose.CAMPAIGN
     personalization: Mapping[str, str] = field(default_factory=dict)
 
@@ -96,13 +99,22 @@ async def read_submission(
     if not request.template.strip() and not request.media_url:
         message = "is empty"
         raise ValidationFailed(f"template {message}", errors=[FieldError("template", message, "missing")])
+    hours = await _read_hours(db, caller, request, purpose)
     numbers = _read_senders(request, phones)
     await require_senders(db, caller, numbers)
     template = read_template(request.template)
     recipients = politely(request.recipients)
     prepared = await asyncio.to_thread(prepare, template, recipients, request.variables, phones.read)
     opted_out = await _opted_out(db, caller, numbers, prepared) if purpose != Purpose.CONFIRMATION else {}
-    return Submission(request, numbers, template, prepared, opted_out, purpose)
+    return Submission(request, numbers, template, prepared, opted_out, hours, purpose)
+
+
+async def _read_hours(db: Database, caller: Caller, request: SendRequest, purpose: Purpose) -> Hours:
+    async with db.read() as connection:
+        usual = await find_usual_hours(connection, caller.account_id) if purpose == Purpose.CAMPAIGN else None
+        hours = request.hours(usual)
+        check_times(hours, await read_now(connection))
+    return hours
 
 
 async def _opted_out(db: Database, caller: Caller, numbers: Sequence[str], prepared: Prepared) -> dict[str, str]:
@@ -169,7 +181,7 @@ async def store_rest(
     await hold_senders(tx, caller, sender_ids)
     await queries.ensure_lanes(tx, sender_ids)
     media_id = await store_media(tx, request.media_url or "", found, now) if found else None
-    timing = new_columns(request.hours(), now)
+    timing = new_columns(submission.hours, now)
     await tx.execute(
         insert(campaign).values(
             **_new_campaign(begun, caller.account_id, submission),

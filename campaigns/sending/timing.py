@@ -83,10 +83,15 @@ def hours_out(row: Mapping[str, Any]) -> dict[str, Any]:
         "start_at": as_time(row.get("starts_at")),
         "expires_at": as_time(row.get("expires_at")),
         "timezone": row.get("timezone", "UTC"),
-        "quiet_hours": None if begins is None or ends is None else {"from": _clock(begins), "to": _clock(ends)},
+        "quiet_hours": quiet_out(begins, ends),
         "weekdays": names_of(row.get("weekdays", EVERY_DAY)),
         "auto_pause": row.get("auto_pause", True),
     }
+
+
+def quiet_out(begins: int | None, ends: int | None) -> dict[str, str] | None:
+    """Quiet hours of a row as a request names them; minutes of the day."""
+    return None if begins is None or ends is None else {"from": _clock(begins), "to": _clock(ends)}
 
 
 def _clock(minute: int) -> str:

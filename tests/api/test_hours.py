@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from campaigns.sending.hours import WEEKDAYS
 from campaigns.sending.models import Campaign
 from tests.api.world import ALICE, World, recipients
 
@@ -41,6 +42,51 @@ async def test_a_campaign_that_names_no_hours_says_that_it_may_send_always(world
     assert (campaign["status"], campaign["timezone"], campaign["quiet_hours"]) == ("queued", "UTC", None)
     assert (campaign["start_at"], campaign["expires_at"], len(campaign["weekdays"])) == (None, None, 7)
     assert campaign["auto_pause"] is True
+
+
+async def test_an_account_s_hours_hold_where_a_request_names_none(any_world: World) -> None:
+    world = any_world
+    usual = {
+        "timezone": "Europe/London",
+        "quiet_hours": {"from": "21:00", "to": "08:00"},
+        "weekdays": ["mon", "tue", "wed", "thu", "fri"],
+    }
+    before = await world.send(queue_if_offline=True)
+    assert (await world.admin("PUT", "/api/quiet-hours", usual, status=200)).json() == usual
+    assert before["quiet_hours"] is None
+    always = {"timezone": "UTC", "quiet_hours": None, "weekdays": list(WEEKDAYS)}
+    own_quiet, own_days = {"quiet_hours": {"from": "12:00", "to": "13:00"}}, {"weekdays": ["sun"]}
+    for said, holds in (
+        ({}, usual),
+        ({"start_at": as_told(TOMORROW)}, usual),
+        ({"timezone": "Europe/Paris"}, usual | {"timezone": "Europe/Paris"}),
+        (own_quiet, always | own_quiet),
+        (own_days, always | own_days),
+        ({"quiet_hours": None}, always),
+    ):
+        campaign = await world.send(queue_if_offline=True, **said)
+        assert {name: campaign[name] for name in usual} == holds, said
+        told = await world.get(f"/api/status/{campaign['campaign_id']}")
+        assert {name: told[name] for name in usual} == holds, said
+    await world.admin("DELETE", "/api/quiet-hours", status=204)
+    assert (await world.send(queue_if_offline=True))["quiet_hours"] is None
+
+
+async def test_schedules_keep_to_the_account_s_hours_too(any_world: World) -> None:
+    world = any_world
+    usual = {"timezone": "Europe/London", "quiet_hours": {"from": "21:00", "to": "08:00"}, "weekdays": ["mon"]}
+    await world.admin("PUT", "/api/quiet-hours", usual, status=200)
+    template = await world.post("/api/messages", {"title": "Greeting", "content": "Hello"})
+    person = await world.post("/api/recipients", {"name": "Ada", "phone_number": "+447700900110"})
+    group = await world.post("/api/recipients/groups", {"name": "Friends", "recipient_ids": [person["id"]]})
+    parts = {"message_id": template["id"], "group_id": group["id"], "scheduled_time": as_told(TOMORROW)}
+    later = {"scheduled_time": as_told(NEXT_WEEK), "quiet_hours": None}
+    told = [await world.post("/api/schedules", body) for body in (parts, parts | later)]
+    held = [await world.get(f"/api/schedules/{one['id']}") for one in told]
+    assert [{name: one[name] for name in usual} for one in held] == [
+        usual,
+        {"timezone": "UTC", "quiet_hours": None, "weekdays": list(WEEKDAYS)},
+    ]
 
 
 @pytest.mark.parametrize(

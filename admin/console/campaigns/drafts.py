@@ -8,6 +8,7 @@ from fastapi import Request
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
+from admin.console.forms import quiet_hours
 from admin.console.times import clock_time
 from campaigns.sending.rendering import MissingVariables, TemplateSyntaxError, Value, fold_name, parse_template
 from gateway.errors import FieldError, ValidationFailed
@@ -86,7 +87,6 @@ class Draft:
         if not people:
             raise wrong("file", "there is nobody to write to in these contacts")
         used = _used_names(self.text)
-        quiet_from, quiet_to = self.fields["quiet_from"], self.fields["quiet_to"]
         return {
             "sender_number": self.senders[0],
             "sender_numbers": self.senders[1:],
@@ -103,8 +103,8 @@ class Draft:
             "priority": self.fields["priority"] or "normal",
             "timezone": self.fields["zone"] or "UTC",
             "start_at": self._start_at(),
-            "quiet_hours": {"from": quiet_from, "to": quiet_to} if quiet_from or quiet_to else None,
             "on_bad_row": "partial",
+            **quiet_hours(self.fields["quiet_from"], self.fields["quiet_to"]),
         }
 
     def _start_at(self) -> str | None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from admin.console.forms import Errors
+from admin.console.forms import Errors, quiet_hours
 from admin.console.times import clock_time
 from gateway.errors import ValidationFailed
 
@@ -62,7 +62,6 @@ class ScheduleForm(BaseModel):
             ValidationFailed: the time is none.
         """
         rule = self.rule.strip() if self.repeat == OWN_RULE else self.repeat
-        quiet = {"from": self.quiet_from, "to": self.quiet_to} if self.quiet_from or self.quiet_to else None
         return {
             "message_id": self.message_id,
             "group_id": self.group_id,
@@ -72,7 +71,7 @@ class ScheduleForm(BaseModel):
             "local_time": self.local_time,
             "sender_number": self.senders[0] if self.senders else None,
             "sender_numbers": self.senders[1:],
-            "quiet_hours": quiet,
+            **quiet_hours(self.quiet_from, self.quiet_to),
         }
 
 

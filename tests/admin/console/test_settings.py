@@ -75,10 +75,54 @@ async def test_the_frequency_cap_is_set_and_taken_away(world: World, visitor: ht
     assert held == {"messages": None, "days": None}
 
 
+async def test_quiet_hours_are_set_and_taken_away(world: World, visitor: httpx.AsyncClient) -> None:
+    await log_in(visitor)
+    headers = await proof(visitor)
+    none = (await world.admin("GET", "/api/quiet-hours", status=200)).json()
+    assert (none["timezone"], none["quiet_hours"], len(none["weekdays"])) == (None, None, 7)
+    typed = {"quiet_from": "21:00", "quiet_to": "08:00", "timezone": "Europe/London", "weekdays": ["mon", "tue"]}
+    saved = await visitor.post(f"{PAGE}/quiet-hours", data=typed, headers=headers)
+    assert saved.status_code == 200, saved.text
+    assert "Take them away" in saved.text
+    held = (await world.admin("GET", "/api/quiet-hours", status=200)).json()
+    assert held == {
+        "timezone": "Europe/London",
+        "quiet_hours": {"from": "21:00", "to": "08:00"},
+        "weekdays": ["mon", "tue"],
+    }
+    assert 'value="21:00"' in (await visitor.get(PAGE)).text
+    dropped = await visitor.post(f"{PAGE}/quiet-hours/drop", headers=headers)
+    assert "Take them away" not in dropped.text
+    assert (await world.admin("GET", "/api/quiet-hours", status=200)).json() == none
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"timezone": "Europe/Atlantis"}, "timezone"),
+        ({"timezone": ""}, "timezone"),
+        ({"quiet_to": "21:00"}, "quiet_from"),
+        ({"quiet_to": "25:00"}, "quiet_from"),
+        ({"quiet_from": ""}, "quiet_from"),
+        ({"weekdays": []}, "weekdays"),
+        ({"weekdays": ["someday"]}, "weekdays"),
+    ],
+)
+async def test_quiet_hours_that_cannot_be_are_said_beside_their_field(
+    world: World, visitor: httpx.AsyncClient, wrong: dict[str, object], field: str
+) -> None:
+    await log_in(visitor)
+    typed = {"quiet_from": "21:00", "quiet_to": "08:00", "timezone": "UTC", "weekdays": ["mon"]}
+    refused = await visitor.post(f"{PAGE}/quiet-hours", data=typed | wrong, headers=await proof(visitor))
+    assert refused.status_code == 422, refused.text
+    assert f'id="error-{field}"' in refused.text
+    assert (await world.admin("GET", "/api/quiet-hours", status=200)).json()["timezone"] is None
+
+
 async def test_what_config_toml_has_set_is_shown_with_its_place(world: World, visitor: httpx.AsyncClient) -> None:
     await log_in(visitor)
     text = plain((await visitor.get(PAGE)).text)
-    for word in ("UNSUBSCRIBE", "UNSTOP", "dispatch.daily_cap", "[opt_out]", "Each campaign has its own"):
+    for word in ("UNSUBSCRIBE", "UNSTOP", "dispatch.daily_cap", "[opt_out]"):
         assert word in text
 
 
@@ -89,9 +133,10 @@ async def test_settings_are_for_operators_and_change_only_with_the_proof(
     await log_in_user(world, visitor, "acme")
     headers = await proof(visitor)
     assert [(await visitor.get(path)).status_code for path in (PAGE, f"{PAGE}/effect")] == [403, 403]
-    changes = [f"{PAGE}/{part}" for part in ("delays", "frequency-cap", "frequency-cap/drop")]
-    typed = {"MESSAGE_DELAY": "9", "SENDER_SWITCH_DELAY": "9", "messages": "1", "days": "1"}
-    assert [(await visitor.post(path, data=typed, headers=headers)).status_code for path in changes] == [403] * 3
+    parts = ("delays", "frequency-cap", "frequency-cap/drop", "quiet-hours", "quiet-hours/drop")
+    typed = {"MESSAGE_DELAY": "9", "SENDER_SWITCH_DELAY": "9", "messages": "1", "days": "1", "timezone": "UTC"}
+    changes = [f"{PAGE}/{part}" for part in parts]
+    assert [(await visitor.post(path, data=typed, headers=headers)).status_code for path in changes] == [403] * 5
     await log_in(visitor)
-    assert [(await visitor.post(path, data=typed)).status_code for path in changes] == [403] * 3
+    assert [(await visitor.post(path, data=typed)).status_code for path in changes] == [403] * 5
     assert await delays(world) == before
