@@ -44,7 +44,7 @@ class BatchWriter(ABC, Generic[B]):
     def __init__(self, clock: Clock, make_batch: Callable[[], B], *, most: int, name: str) -> None:
         self._clock = clock
         self._make_batch = make_batch
-        self._most = most
+        self.most = most
         self._name = name
         self._next = make_batch()
         self._writing: B | None = None
@@ -58,7 +58,7 @@ class BatchWriter(ABC, Generic[B]):
     @property
     def is_full(self) -> bool:
         """Whether more is noted than should be kept in memory."""
-        return len(self._next) >= self._most
+        return len(self._next) >= self.most
 
     async def room(self) -> None:
         """Wait while more is noted than should be kept in memory."""

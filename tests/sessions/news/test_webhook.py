@@ -296,7 +296,7 @@ async def test_while_too_much_waits_for_the_database_nothing_more_is_taken(
 ) -> None:
     hooked, row = at_rest
     with monkeypatch.context() as patch:
-        patch.setattr(receipts, "KEEP_NOTED", 0)
+        patch.setattr(hooked.world.gateway.receipts, "most", 0)
         await hooked.tell(ack(ALICE, row.wa_id, 2), status=503)
     assert await state_of(hooked.world, row) == "sent"
 
