@@ -13,7 +13,6 @@
         DuplicateResource               409  DUPLICATE_RESOURCE
         SessionNotConnected             409  SESSION_NOT_CONNECTED
         WrongState                      409  WRONG_STATE
-        Duplicate                       409  DUPLICATE_RESOURCE
         InUse                           409  RESOURCE_IN_USE
         SchedulingConflict              409  SCHEDULING_CONFLICT
       PayloadTooLarge                   413  PAYLOAD_TOO_LARGE
@@ -134,12 +133,6 @@ class WrongState(Conflict):
     """This cannot be done in its present state."""
 
     error_code = "WRONG_STATE"
-
-
-class Duplicate(Conflict):
-    """There is one like it already."""
-
-    error_code = "DUPLICATE_RESOURCE"
 
 
 class InUse(Conflict):

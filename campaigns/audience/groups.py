@@ -16,7 +16,7 @@ from campaigns.audience.group_schemas import GROUPS_WITH_MEMBERS, MEMBERS_LISTED
 from campaigns.uses import Uses, UsesOf, refuse_in_use
 from gateway.auth.access import Caller
 from gateway.db import AnyRow, Database, read_now
-from gateway.errors import Duplicate, FieldError, NotFound, ValidationFailed
+from gateway.errors import DuplicateResource, FieldError, NotFound, ValidationFailed
 from gateway.folding import fold
 from gateway.http.validation import refuse_unknown
 from gateway.idempotency.keys import Key, claim, keep
@@ -62,7 +62,7 @@ class GroupService:
         """Make a group, and give the answer, a `GroupCreated` as JSON; it is kept under the idempotency key.
 
         Raises:
-            Duplicate: the account has a group of this name.
+            DuplicateResource: the account has a group of this name.
             ValidationFailed: naming each recipient that the account does not have.
         """
         async with self._db.write(bulk=bool(recipient_ids)) as tx:
@@ -109,7 +109,7 @@ class GroupService:
             return GroupFound(row, found.count, members), await self._uses_of(connection, group_id)
 
     async def rename(self, caller: Caller, group_id: str, name: str, description: str | None) -> GroupFound:
-        """Replace name and description; raises `NotFound` and `Duplicate`."""
+        """Replace name and description; raises `NotFound` and `DuplicateResource`."""
         try:
             async with self._db.write() as tx:
                 values = {**_values(name, description), "updated_at": await read_now(tx)}
@@ -195,9 +195,9 @@ def _values(name: str, description: str | None) -> dict[str, str | None]:
     return {"name": name, "folded_name": fold(name), "description": description}
 
 
-def _duplicate() -> Duplicate:
+def _duplicate() -> DuplicateResource:
     message = "there is a group of this name already"
-    return Duplicate(message, errors=[FieldError("name", message, "duplicate")])
+    return DuplicateResource(message, errors=[FieldError("name", message, "duplicate")])
 
 
 def _not_found() -> NotFound:

@@ -16,7 +16,7 @@ from campaigns.audience.variables import check_variables
 from campaigns.sending.sent_to import sent_to
 from gateway.auth.access import Caller, PhoneReader
 from gateway.db import AnyRow, Database, read_now
-from gateway.errors import Duplicate, FieldError, InvalidNumber, NotFound
+from gateway.errors import DuplicateResource, FieldError, InvalidNumber, NotFound
 from gateway.folding import fold
 from gateway.http.validation import fields_failed, refuse_unknown, unknown_ids
 from gateway.idempotency.keys import Key, claim, keep
@@ -52,7 +52,7 @@ class RecipientService:
 
         Raises:
             InvalidNumber, ValidationFailed: naming each wrong field, and each group that the account does not have.
-            Duplicate: the account has the number.
+            DuplicateResource: the account has the number.
         """
         await self._refuse_wrong(body, caller.account_id)
         values = self._values(body)
@@ -190,9 +190,9 @@ def _ids(given: Sequence[object]) -> list[str]:
     return [str(one) for one in given]
 
 
-def _duplicate() -> Duplicate:
+def _duplicate() -> DuplicateResource:
     message = "there is a recipient with this number already"
-    return Duplicate(message, errors=[FieldError("phone_number", message, "duplicate")])
+    return DuplicateResource(message, errors=[FieldError("phone_number", message, "duplicate")])
 
 
 def _not_found() -> NotFound:

@@ -219,11 +219,16 @@ class ScheduleService:
 async def _find_parts(tx: AsyncConnection, caller: Caller, body: ScheduleIn) -> tuple[AnyRow, AnyRow]:
     """The template and the group, both of one account; they stay at least as long as the transaction."""
     template = await queries.lock_template(tx, str(body.message_id), caller.account_scope)
-    if template is None:
-        raise _unknown("message_id", "message template")
-    group = await queries.lock_group(tx, str(body.group_id), template.account_id)
-    if group is None:
-        raise _unknown("group_id", "group")
+    owner = caller.account_scope if template is None else template.account_id
+    group = await queries.lock_group(tx, str(body.group_id), owner)
+    if template is None or group is None:
+        raise NotFound(
+            "what is to be sent, or the group that it is to be sent to, is not there, or not yours",
+            errors=[
+                *([_unknown("message_id", "message template")] if template is None else []),
+                *([_unknown("group_id", "group")] if group is None else []),
+            ],
+        )
     return template, group
 
 
@@ -250,9 +255,8 @@ def _conflict() -> SchedulingConflict:
     return SchedulingConflict(message, errors=[FieldError("scheduled_time", message, "conflict")])
 
 
-def _unknown(field: str, what: str) -> NotFound:
-    message = f"there is no such {what}, or it is not yours"
-    return NotFound(message, errors=[FieldError(field, message, "unknown")])
+def _unknown(field: str, what: str) -> FieldError:
+    return FieldError(field, f"there is no such {what}, or it is not yours", "unknown")
 
 
 def _not_found() -> NotFound:

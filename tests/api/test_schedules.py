@@ -141,6 +141,8 @@ async def test_what_is_not_there_is_404_with_its_field(world: World) -> None:
     nobody = "01890000-0000-7000-8000-000000000000"
     for field in ("message_id", "group_id"):
         assert fields_of(await plan(world, body | {field: nobody}, status=404)) == [field]
+    neither = dict.fromkeys(("message_id", "group_id"), nobody)
+    assert fields_of(await plan(world, body | neither, status=404)) == ["message_id", "group_id"]
 
 
 async def test_the_same_key_makes_one_schedule(world: World) -> None:

@@ -19,7 +19,7 @@ from campaigns.paging import SLICE, in_slices
 from campaigns.sending.schemas import CapIn
 from gateway.auth.access import Caller, PhoneReader
 from gateway.db import AnyRow, Database, read_now
-from gateway.errors import Duplicate, FieldError, Forbidden, NotFound, ValidationFailed
+from gateway.errors import DuplicateResource, FieldError, Forbidden, NotFound, ValidationFailed
 from gateway.folding import fold
 from gateway.http.csv_stream import Cell
 from gateway.idempotency.keys import Key, claim, keep
@@ -51,7 +51,7 @@ class SuppressionService:
             Forbidden: it is said for all accounts or another one, by somebody else than an operator.
             ValidationFailed: there is no such account, or it is said for one and for all.
             InvalidNumber: it is no number.
-            Duplicate: it is on the list.
+            DuplicateResource: it is on the list.
         """
         if body.all_accounts and not caller.is_admin:
             raise Forbidden("only an operator can stop a number for all accounts")
@@ -67,7 +67,7 @@ class SuppressionService:
             now = await read_now(tx)
             added = await opt_out(tx, self.stops, account_id, [change], now)
             if not added:
-                raise Duplicate("the number is on the suppression list")
+                raise DuplicateResource("the number is on the suppression list")
             await add_history(tx, account_id, Action.OPTED_OUT, [change], now)
             answer = suppression_out(added[0]).model_dump(mode="json")
             await keep(tx, key, answer)

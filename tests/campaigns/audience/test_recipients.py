@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from campaigns.audience.models import GroupMember, Recipient
 from campaigns.audience.schemas import RecipientIn
-from gateway.errors import Duplicate, NotFound, ValidationFailed
+from gateway.errors import DuplicateResource, NotFound, ValidationFailed
 from tests.api.conftest import MakeWorld
 from tests.api.world import ADMIN_TOKEN, World
 from tests.harness.accounts import LOCAL, add_other_account
@@ -283,7 +283,7 @@ async def test_another_accounts_recipients_and_groups_are_nobodys(world: World) 
     put = {"name": "Theirs", "phone_number": ADA, "group_ids": [await group(world, "Ours")]}
     crossed = (await world.admin("PUT", f"{PATH}/{theirs}", put, status=422)).json()
     assert crossed["errors"][0]["field"] == "group_ids.0", "an operator mixes no accounts either"
-    with pytest.raises(Duplicate):
+    with pytest.raises(DuplicateResource):
         await recipients.create(other, RecipientIn(name="Again", phone_number=ADA))
     with pytest.raises(ValidationFailed):
         await groups.create(LOCAL, "Mixed", None, [theirs])
