@@ -34,11 +34,18 @@ def _as_text(value: object) -> object:
     return value
 
 
+def _time_of_day(text: str) -> str:
+    if not _TIME_OF_DAY.fullmatch(text):
+        raise ValueError("is no time of day, such as 21:00")
+    return text
+
+
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TIME_OF_DAY = re.compile(r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
 Moment = Annotated[datetime, BeforeValidator(_as_text), AfterValidator(_in_utc)]
 """A time in a request; one that names no zone is meant in UTC, as all our answers are."""
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_zone)]
-TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+TimeOfDay = Annotated[str, AfterValidator(_time_of_day), Field(json_schema_extra={"pattern": _TIME_OF_DAY.pattern})]
 
 
 class QuietHours(BaseModel):

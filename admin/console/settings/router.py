@@ -15,6 +15,7 @@ from admin.console.times import known_zones
 DELAYS = ("MESSAGE_DELAY", "SENDER_SWITCH_DELAY")
 CAP = ("messages", "days")
 QUIET = ("timezone", "quiet_from", "quiet_to", "weekdays")
+QUIET_WORDS = {"quiet_hours": "quiet_from", "quiet_hours.to": "quiet_to"}
 DAYS = {
     "mon": "Monday",
     "tue": "Tuesday",
@@ -106,7 +107,7 @@ def _add_quiet_hours(router: APIRouter, desk: Desk, door: Door) -> None:
             held = await desk.api.call(visitor, "PUT", "/api/quiet-hours", body)
         except Refused as refused:
             said = {"timezone": timezone, "quiet_from": quiet_from, "quiet_to": quiet_to, "weekdays": weekdays or []}
-            errors = errors_of(refused, QUIET, {"quiet_hours": "quiet_from"})
+            errors = errors_of(refused, QUIET, QUIET_WORDS)
             return desk.pages.part(
                 "settings/quiet.html", 422, quiet=said, days=DAYS, zones=known_zones(), errors=errors
             )
