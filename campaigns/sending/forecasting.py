@@ -148,8 +148,8 @@ class Forecaster:
         pace = self._pace(count, own, delays, rotation)
         seconds = self._limited(count, own, pace)
         notes = []
-        if len(lines) > 1 and delays.switch > 0 and forecast(count, 1, self._latency(), min(own), 0.0) < pace:
-            notes.append("one sender alone would be faster: SENDER_SWITCH_DELAY is longer than MESSAGE_DELAY")
+        if len(lines) > 1 and forecast(count, 1, self._latency(), min(own), 0.0) < pace:
+            notes.append(_why_more_are_slower(own, delays))
         if seconds > pace:
             notes.append(f"a sender may send {self._hourly_cap} messages an hour, which makes it slower")
         if last_day(count, [line.day for line in lines], start)[1] > start:
@@ -162,3 +162,10 @@ class Forecaster:
         elif end.windows > 1:
             notes.append("its hours close before it is done; it goes on in the next ones")
         return end, notes
+
+
+def _why_more_are_slower(own: Sequence[float], delays: Delays) -> str:
+    """Why one of these senders, alone, would be done before all of them."""
+    if delays.switch > min(own):
+        return "one sender alone would be faster: SENDER_SWITCH_DELAY is longer than MESSAGE_DELAY"
+    return "one sender alone would be faster: all get as many messages, and one has a longer delay of its own"

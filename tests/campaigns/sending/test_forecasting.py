@@ -58,6 +58,15 @@ async def test_a_campaign_that_expires_first_says_how_many_it_would_skip(open_bo
     assert "about 50 of 100 messages would be skipped" in found.note
 
 
+async def test_a_sender_whose_own_delay_is_long_makes_it_slower_and_that_is_what_is_said(open_books: OpenBooks) -> None:
+    books = await open_books(senders=2, message_delay=1.9)
+    await books.submit(2)
+    await change_lane(books, index=1, message_delay=9.9)
+    assert "one has a longer delay of its own" in (await foretell(books, 100)).note
+    await change_lane(books, index=1, message_delay=2.9)
+    assert (await foretell(books, 100)).note == ""
+
+
 async def test_an_hourly_cap_makes_it_slower_and_says_so(open_books: OpenBooks) -> None:
     books = await open_books(senders=2, message_delay=0.9)
     assert (await foretell(books, 2000, hourly_cap=1000)).note == ""
