@@ -29,6 +29,7 @@ MARKERS = {
     "virtual_time": "runs on an event loop that jumps over the time nothing happens",
     "long": "takes minutes; runs only where it is asked for with -m long",
     "alone": "says how long something takes; runs only where nothing runs beside it (-n 0)",
+    "own_limits": "the database's limits are the product's: they are what is tested",
 }
 
 
@@ -78,8 +79,10 @@ def pytest_asyncio_loop_factories(
 
 
 @pytest.fixture(autouse=True)
-def database_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def database_patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that stands still for seconds fails no test: only tests of these very limits keep the product's own."""
+    if request.node.get_closest_marker("own_limits"):
+        return
     for limit, seconds in (("ACQUIRE", 20.0), ("ANSWER", 40.0), ("BULK", 60.0), ("IDLE", 60.0), ("LOCK", 20.0)):
         monkeypatch.setattr(gateway.db, f"{limit}_SECONDS", seconds)
 

@@ -117,6 +117,7 @@ async def test_on_postgresql_all_replicas_count_together(
 
 
 @pytest.mark.alone
+@pytest.mark.own_limits
 @pytest.mark.postgres
 async def test_while_the_database_is_frozen_a_request_is_answered_as_fast_as_if_it_was_not_counted(
     postgres_url: str, tmp_path: Path

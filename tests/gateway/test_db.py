@@ -30,6 +30,8 @@ async def db(database_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
+pytestmark = pytest.mark.own_limits
+
 COUNT = text("SELECT count(*) FROM setting")
 PUT = text("INSERT INTO setting (key, value) VALUES ('KEY', 1)")
 
@@ -165,11 +167,6 @@ async def test_a_postgresql_that_ends_our_connection_in_the_middle_is_away(postg
     assert await count(db) == 0
     await db.close()
     await other.close()
-
-
-@pytest.fixture(autouse=True)
-def database_patience() -> None:
-    """The product's own limits: they are what is tested here."""
 
 
 @pytest.fixture
