@@ -54,7 +54,7 @@ class _Gateway(_WithoutSignals, GatewayServer):
 
 @asynccontextmanager
 async def open_stage(folder: Path, pace: Pace) -> AsyncIterator[Stage]:
-    """Start both, with all data in `folder`; they end with the block, the gateway first.
+    """Start both, with all data in `folder`, and wait for the gateway; they end with the block, the gateway first.
 
     Settings of the environment and of a `config.toml` are not looked at: the demo must never touch real data.
     """
@@ -63,10 +63,13 @@ async def open_stage(folder: Path, pace: Pace) -> AsyncIterator[Stage]:
     waha = create_simulator(SimulatorConfig(latency_seconds=pace.latency * SPEED, start_seconds=1.0, speed=SPEED))
     simulator = _Simulator(build_server(waha).config, waha.state.waha)
     gateway = build_gateway(_settings(folder, simulator_url, _port(gateway_listener)))
-    server = _Gateway(gateway, create_app(gateway), lambda: None)
+    ready = asyncio.Event()
+    server = _Gateway(gateway, create_app(gateway), ready.set)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_running(simulator, waha_listener))
-        await stack.enter_async_context(_running(server, gateway_listener))
+        serving = await stack.enter_async_context(_running(server, gateway_listener))
+        serving.add_done_callback(lambda _: ready.set())
+        await ready.wait()
         yield Stage(base_url(HOST, _port(gateway_listener)), simulator_url, admin_token_file(folder))
 
 
@@ -83,12 +86,12 @@ def _settings(folder: Path, simulator_url: str, port: int) -> Settings:
 
 
 @asynccontextmanager
-async def _running(server: uvicorn.Server, listener: socket.socket) -> AsyncIterator[None]:
-    """Serve meanwhile. A server that fails closes its door, so that nobody waits for it in vain."""
+async def _running(server: uvicorn.Server, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
+    """Serve meanwhile, in this task. A server that fails closes its door, so that nobody waits for it in vain."""
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     serving.add_done_callback(lambda _: listener.close())
     try:
-        yield
+        yield serving
     finally:
         server.should_exit = True
         await serving
