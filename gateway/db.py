@@ -17,6 +17,7 @@ has frozen is given up by a timer, which ends the connection without asking: to 
 """
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -42,10 +43,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlmodel import SQLModel
 
 from gateway.clock import Clock
@@ -75,6 +76,9 @@ KEPT_CONNECTIONS, MORE_CONNECTIONS = 15, 5
 """A replica's connections to PostgreSQL: those that are kept, and those beyond them that are closed after use."""
 LOOKING_CONNECTIONS, CHANGING_CONNECTIONS = 5, 8
 """How many of them requests have at once, that look and that change something: the rest is for messages under way."""
+
+TRUSTED_SECONDS = 1.0
+"""How long a connection to PostgreSQL may have been idle that is given out without being asked whether it answers."""
 
 APPLICATION = "waha-gateway "
 """How the name begins that PostgreSQL knows a replica's connections by; the replica's id follows."""
@@ -150,6 +154,8 @@ class Database:
         self.told = asyncio.Event()
         """Set whenever a transaction of this process that was marked by `announce` has been committed."""
         self._writing = asyncio.Lock() if self.is_sqlite else None
+        if not self.is_sqlite:
+            _watch_connections(self.engine.sync_engine)
         self._requests = None if self.is_sqlite else Turnstile(looks=LOOKING_CONNECTIONS, changes=CHANGING_CONNECTIONS)
         self._file_lock: FileLock | None = None
         self._writer: Engine | None = None
@@ -193,6 +199,15 @@ class Database:
         """
         async with self._connect(BULK_SECONDS if bulk else ANSWER_SECONDS) as connection:
             yield connection
+
+    @asynccontextmanager
+    async def ask(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for one statement that only looks: outside of a transaction, PostgreSQL is asked but once.
+
+        Several statements belong into `read`.
+        """
+        async with self._connect(ANSWER_SECONDS) as plain:
+            yield plain if self.is_sqlite else await plain.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def write(self, *, bulk: bool = False) -> AsyncIterator[AsyncConnection]:
@@ -386,6 +401,8 @@ def announce(tx: AsyncConnection) -> None:
     tx.info[_ANNOUNCED] = True
 
 
+_USED_AT = "gateway_used_at"
+"""As `_ANNOUNCED`: when the connection was given back, on this process's own clock."""
 _ENDINGS = "gateway_endings"
 """As `_ANNOUNCED`: whom to tell of the transaction's end."""
 
@@ -438,9 +455,31 @@ def _create_engine(url: str, is_sqlite: bool, server_settings: dict[str, str]) -
         json_deserializer=orjson.loads,
         pool_size=KEPT_CONNECTIONS,
         max_overflow=MORE_CONNECTIONS,
-        pool_pre_ping=True,
         connect_args={"server_settings": server_settings},
     )
+
+
+def _watch_connections(engine: Engine) -> None:
+    """Give out only connections to PostgreSQL that are alive.
+
+    SQLAlchemy would ask each of them each time, which takes three round trips: of those that were used just now it is
+    enough that the driver has heard of no end.
+    """
+
+    @event.listens_for(engine, "connect")
+    @event.listens_for(engine, "checkin")
+    def note(_: object, record: ConnectionPoolEntry) -> None:
+        record.info[_USED_AT] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def check(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+        if connection.driver_connection.is_closed():
+            raise DisconnectionError
+        if time.monotonic() - record.info.get(_USED_AT, -math.inf) > TRUSTED_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise DisconnectionError from error
 
 
 def _server_settings(lease_seconds: float, replica: str) -> dict[str, str]:
@@ -450,6 +489,8 @@ def _server_settings(lease_seconds: float, replica: str) -> dict[str, str]:
         "application_name": f"{APPLICATION}{replica}" if replica else "waha-gateway",
         "idle_in_transaction_session_timeout": str(round(idle * 1000)),
         "lock_timeout": str(round(LOCK_SECONDS * 1000)),
+        # our statements look up a few rows each, which are in memory: as if from a slow disk, tables are read whole
+        "random_page_cost": "1.1",
         # so that it notices a replica that has gone without a word; on a Unix socket it ignores them
         "tcp_keepalives_idle": "10",
         "tcp_keepalives_interval": "5",

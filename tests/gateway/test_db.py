@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -167,6 +168,95 @@ async def test_a_postgresql_that_ends_our_connection_in_the_middle_is_away(postg
     assert await count(db) == 0
     await db.close()
     await other.close()
+
+
+async def backend_of(db: Database) -> int:
+    """The process of PostgreSQL that answers on the connection that is given out now."""
+    async with db.ask() as connection:
+        return int((await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one())
+
+
+def end_unheard(url: str, pid: int) -> None:
+    """End a connection while this event loop stands still, so that the driver cannot have heard of it."""
+
+    async def end() -> None:
+        other = await asyncpg.connect(url)
+        await other.execute("SELECT pg_terminate_backend($1, 10000)", pid)
+        await other.close()
+
+    with ThreadPoolExecutor() as pool:
+        pool.submit(asyncio.run, end()).result()
+
+
+@pytest.mark.postgres
+async def test_a_connection_that_has_ended_is_not_given_out(postgres_url: str) -> None:
+    db = Database(postgres_url)
+    before = await backend_of(db)
+    async with db.read() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+    end_unheard(postgres_url, before)
+    for _ in range(1000):
+        await asyncio.sleep(0)  # until the driver has heard of it
+    assert driver is not None
+    assert driver.is_closed()
+    assert await backend_of(db) != before
+    await db.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("trusted_seconds", "is_noticed"), [(0.0, True), (3600.0, False)])
+async def test_a_connection_that_was_idle_for_a_while_is_asked_before_it_is_given_out(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, trusted_seconds: float, is_noticed: bool
+) -> None:
+    monkeypatch.setattr(gateway.db, "TRUSTED_SECONDS", trusted_seconds)
+    db = Database(postgres_url)
+    before = await backend_of(db)
+    end_unheard(postgres_url, before)
+    if not is_noticed:
+        with pytest.raises(DatabaseAway):  # whoever it is tries again, as after an end in the middle
+            await backend_of(db)
+    assert await backend_of(db) != before
+    await db.close()
+
+
+@pytest.mark.postgres
+async def test_what_is_asked_with_one_statement_needs_no_transaction(postgres_url: str) -> None:
+    db = Database(postgres_url)
+    number = text("SELECT CAST(pg_current_xact_id() AS text)")
+    async with db.ask() as connection:
+        apart = [(await connection.execute(number)).scalar_one() for _ in range(2)]
+    async with db.read() as connection:  # the same connection, as the pool has no other
+        together = [(await connection.execute(number)).scalar_one() for _ in range(2)]
+    assert len(set(apart)) == 2
+    assert len(set(together)) == 1
+    await db.close()
+
+
+MESSAGES = text(
+    "INSERT INTO message (id, campaign_id, seq, phone, grade, state, attempts, not_before, created_at)"
+    " SELECT gen_random_uuid(), '00000000-0000-0000-0000-000000000000', n, '12025550100', 'valid', 'queued', 0, 0, 0"
+    " FROM generate_series(1, 12000) AS n"
+)
+EXPLAIN_A_BATCH = text(
+    "EXPLAIN UPDATE message SET attempts = 1"
+    " FROM (SELECT CAST(value ->> 0 AS uuid) AS id FROM jsonb_array_elements('[]') AS items(value)) AS sent"
+    " WHERE message.id = sent.id"
+)
+
+
+@pytest.mark.postgres
+async def test_a_few_rows_are_looked_up_by_their_index_also_in_a_table_of_middle_size(postgres_url: str) -> None:
+    db = Database(postgres_url)
+    async with db.write() as tx:
+        await tx.execute(MESSAGES)
+    async with db.write() as tx:
+        await tx.execute(text("ANALYZE message"))
+        ours = "\n".join((await tx.execute(EXPLAIN_A_BATCH)).scalars())
+        await tx.execute(text("SET LOCAL random_page_cost = 4"))
+        by_default = "\n".join((await tx.execute(EXPLAIN_A_BATCH)).scalars())
+    assert "Seq Scan on message" not in ours
+    assert "Seq Scan on message" in by_default
+    await db.close()
 
 
 @pytest.fixture

@@ -173,6 +173,14 @@ class VirtualDatabase(Database):
                 yield connection
 
     @asynccontextmanager
+    async def ask(self) -> AsyncIterator[AsyncConnection]:
+        """As the gateway's."""
+        self._refuse_if_dead()
+        with virtual_loop().outside_work():
+            async with super().ask() as connection:
+                yield connection
+
+    @asynccontextmanager
     async def write(self, *, bulk: bool = False) -> AsyncIterator[AsyncConnection]:
         """As the gateway's; what is being written when the process dies is rolled back."""
         self._refuse_if_dead()
