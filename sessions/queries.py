@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, insert, or_, select, true, update
+from sqlalchemy import Integer, Select, and_, bindparam, func, insert, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.auth.access import Scope
-from gateway.db import AnyRow, table_of
+from gateway.batch import batch, pack
+from gateway.db import SECONDS, AnyRow, table_of
 from sessions.models import TRANSITIONS, Desired, Sender, Server, Session, SessionState
 
 sender = table_of(Sender)
@@ -40,6 +41,20 @@ def _sessions() -> Select[*tuple[Any, ...]]:
 _SESSIONS_ON = _sessions().where(session.c.server_id == bindparam("b_server"))
 _EVENT_TIMES = select(session.c.sender_id, session.c.event_at).where(
     session.c.server_id == bindparam("b_server"), session.c.event_at > 0
+)
+
+_active = batch("active", sender_id=Integer(), status_at=SECONDS, event_at=SECONDS, at=SECONDS)
+_NOTE_ACTIVE = (
+    update(session)
+    .where(
+        session.c.sender_id == _active.c.sender_id,
+        session.c.server_id == bindparam("b_server"),
+        session.c.state == SessionState.CONNECTED,
+        session.c.status_at == _active.c.status_at,
+        session.c.event_at == _active.c.event_at,
+        session.c.ping_at.is_(None),
+    )
+    .values(last_active=_active.c.at)
 )
 
 
@@ -146,6 +161,12 @@ async def transition(tx: AsyncConnection, row: AnyRow, after: SessionState, **va
     )
     result = await tx.execute(update(session).where(*as_it_was).values(state=after, **values))
     return result.rowcount == 1
+
+
+async def note_activities(tx: AsyncConnection, server_id: str, activities: Sequence[tuple[AnyRow, float]]) -> None:
+    """Write when connected sessions were last active, as WAHA says; not where one was heard of since it was read."""
+    rows = sorted((row.sender_id, row.status_at, row.event_at, at) for row, at in activities)
+    await tx.execute(_NOTE_ACTIVE, {"active": pack(rows), "b_server": server_id})
 
 
 async def change(tx: AsyncConnection, sender_id: int, **values: Any) -> None:

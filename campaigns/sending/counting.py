@@ -7,6 +7,7 @@ pauses itself, before it goes on to annoy its sender's account.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy import Integer, String, bindparam, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,7 +20,7 @@ from campaigns.sending.lanes import wake_campaign_at
 from campaigns.sending.models import OPEN_STATES, CampaignState, MessageState
 from campaigns.sending.outcomes import Turn
 from campaigns.sending.tables import campaign, campaign_sender
-from campaigns.sending.telling import COMPLETED_COLUMNS, MAY_BE_HEARD, Settled, tell_of_end, tell_of_messages
+from campaigns.sending.telling import COMPLETED_COLUMNS, MAY_BE_HEARD, Settled, tell_of_ends, tell_of_messages
 from gateway.batch import among, batch, pack, pack_values
 from gateway.db import ID, SECONDS, AnyRow
 
@@ -64,23 +65,32 @@ _ENDED = select(*_ENDING_COLUMNS).where(
     campaign.c.n_queued == 0,
     campaign.c.n_sending == 0,
 )
+_ends = batch("ends", id=ID, state=String(), reason=String())
 _CLOSE = (
     update(campaign)
-    .where(campaign.c.id == bindparam("b_id"), campaign.c.state.in_((*OPEN_STATES, CampaignState.SCHEDULED)))
+    .where(campaign.c.id == _ends.c.id, campaign.c.state.in_((*OPEN_STATES, CampaignState.SCHEDULED)))
     .values(
-        state=bindparam("b_state"),
-        finished_at=bindparam("b_now"),
+        state=_ends.c.state,
+        finished_at=bindparam("now", type_=SECONDS),
         alarm_at=None,
-        reason=func.coalesce(bindparam("b_reason", type_=String()), campaign.c.reason),
+        reason=func.coalesce(_ends.c.reason, campaign.c.reason),
     )
-    .returning(*COMPLETED_COLUMNS, MAY_BE_HEARD, REPEATS)
+    .returning(*COMPLETED_COLUMNS, campaign.c.state, MAY_BE_HEARD, REPEATS)
 )
-_LEAVE_LANES = update(campaign_sender).where(campaign_sender.c.campaign_id == bindparam("b_id")).values(open=False)
+_LEAVE_LANES = update(campaign_sender).where(campaign_sender.c.campaign_id.in_(among("ids", ID))).values(open=False)
 _PAUSE = (
     update(campaign)
     .where(campaign.c.id == bindparam("b_id"), campaign.c.state == CampaignState.RUNNING)
     .values(state=CampaignState.PAUSED, reason=bindparam("b_reason"))
 )
+
+
+class End(NamedTuple):
+    """How a campaign ends; `reason` is for people, and None where the campaign's own stays."""
+
+    campaign_id: str
+    state: CampaignState
+    reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -130,8 +140,8 @@ async def count(tx: AsyncConnection, turn: Turn, tallies: Tallies, settled: Call
     if accounts:
         await tell_of_messages(tx, settled(), accounts)
     await _wake_others(tx, turn, tallies)
+    await _end_all(tx, turn, after)
     for row in after:
-        await _end(tx, turn, row)
         await _pause_hopeless(tx, turn, row, tallies[row.id])
 
 
@@ -158,36 +168,48 @@ async def _wake_others(tx: AsyncConnection, turn: Turn, tallies: Tallies) -> Non
 
 async def finish_campaigns(tx: AsyncConnection, turn: Turn, touched: Iterable[str]) -> None:
     """Close those of the campaigns that have nothing left to send."""
-    for row in (await tx.execute(_ENDED, {"ids": pack_values(touched)})).all():
-        await _end(tx, turn, row)
+    await _end_all(tx, turn, (await tx.execute(_ENDED, {"ids": pack_values(touched)})).all())
 
 
-async def _end(tx: AsyncConnection, turn: Turn, row: AnyRow) -> None:
-    if row.n_queued or row.n_sending or row.state not in OPEN_STATES:
-        return
-    state = end_state(failed=row.n_failed, skipped=row.n_skipped, unconfirmed=row.n_unconfirmed, total=row.total)
-    await close_campaign(tx, row.id, state, turn.now)
-    turn.finished.append((row.id, state))
+async def _end_all(tx: AsyncConnection, turn: Turn, rows: Iterable[AnyRow]) -> None:
+    """Close those that have nothing left: together, as a thousand may end at once, and others wait for their turn."""
+    ends = [
+        End(
+            row.id,
+            end_state(failed=row.n_failed, skipped=row.n_skipped, unconfirmed=row.n_unconfirmed, total=row.total),
+        )
+        for row in rows
+        if row.state in OPEN_STATES and not row.n_queued and not row.n_sending
+    ]
+    await close_campaigns(tx, ends, turn.now)
+    turn.finished += [(end.campaign_id, end.state) for end in ends]
 
 
 async def close_campaign(
     tx: AsyncConnection, campaign_id: str, state: CampaignState, now: float, *, reason: str | None = None
 ) -> bool:
-    """Move an open or scheduled campaign to a final state, and tell it; its lanes stop looking at it.
+    """As `close_campaigns`; False if it has ended before."""
+    return bool(await close_campaigns(tx, [End(campaign_id, state, reason)], now))
 
-    False if it has ended before.
+
+async def close_campaigns(tx: AsyncConnection, ends: Sequence[End], now: float) -> set[str]:
+    """Move open or scheduled campaigns to their final states, and tell it; their lanes stop looking at them.
+
+    Returns those that have ended by that, and not before.
     """
-    values = {"b_id": campaign_id, "b_state": state, "b_now": now, "b_reason": reason}
-    row = (await tx.execute(_CLOSE, values)).first()
-    if row is None:
-        return False
-    await tx.execute(_LEAVE_LANES, {"b_id": campaign_id})
-    await follow(tx, [campaign_id])
-    if row.heard:
-        await tell_of_end(tx, row, state)
-    if row.repeats:  # it may be cancelled at the campaign's own door before it has begun
-        await continue_series(tx, campaign_id, now)
-    return True
+    if not ends:
+        return set()
+    rows = (await tx.execute(_CLOSE, {"ends": pack(sorted(map(tuple, ends))), "now": now})).all()
+    closed = {row.id for row in rows}
+    if not closed:
+        return set()
+    await tx.execute(_LEAVE_LANES, {"ids": pack_values(sorted(closed))})
+    await follow(tx, sorted(closed))
+    await tell_of_ends(tx, [(row, row.state) for row in rows if row.heard])
+    for row in rows:
+        if row.repeats:  # it may be cancelled at the campaign's own door before it has begun
+            await continue_series(tx, row.id, now)
+    return closed
 
 
 async def _pause_hopeless(tx: AsyncConnection, turn: Turn, row: AnyRow, tally: Tally) -> None:

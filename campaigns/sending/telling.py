@@ -108,7 +108,7 @@ async def tell_of_no_start(tx: AsyncConnection, campaign_id: str, reason: str) -
     row = (await tx.execute(_ENDED, {"b_id": campaign_id})).first()
     if row is not None:
         await tell(tx, [_of_campaign(FAILED, row, {"recipient_id": None, "error": reason})])
-        await tell_of_end(tx, row, CampaignState.FAILED)
+        await tell_of_ends(tx, [(row, CampaignState.FAILED)])
 
 
 async def tell_of_starts(tx: AsyncConnection, campaign_ids: Sequence[str], now: float) -> None:
@@ -118,9 +118,16 @@ async def tell_of_starts(tx: AsyncConnection, campaign_ids: Sequence[str], now: 
         await tell(tx, [_of_campaign(PROCESSING, row, {"started_at": as_text(now)}) for row in rows])
 
 
-async def tell_of_end(tx: AsyncConnection, row: AnyRow, state: str) -> None:
-    """Tell that a campaign has ended; `row` has `COMPLETED_COLUMNS`. What it has queued is being cancelled."""
-    stats = {
+async def tell_of_ends(tx: AsyncConnection, ended: Iterable[tuple[AnyRow, str]]) -> None:
+    """Tell that campaigns have ended: rows of `COMPLETED_COLUMNS` with the state of each.
+
+    What one has queued is being cancelled.
+    """
+    await tell(tx, [_of_campaign(COMPLETED, row, {"stats": _stats(row, state)}) for row, state in ended])
+
+
+def _stats(row: AnyRow, state: str) -> Mapping[str, Any]:
+    return {
         "state": state,
         "total": row.total,
         "sent": row.n_sent + row.n_delivered + row.n_read,
@@ -131,7 +138,6 @@ async def tell_of_end(tx: AsyncConnection, row: AnyRow, state: str) -> None:
         "skipped": row.n_skipped,
         "cancelled": row.n_cancelled + row.n_queued,
     }
-    await tell(tx, [_of_campaign(COMPLETED, row, {"stats": stats})])
 
 
 async def _heard(tx: AsyncConnection, campaign_ids: Iterable[str]) -> Sequence[AnyRow]:

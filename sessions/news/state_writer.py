@@ -6,6 +6,7 @@ older than some seconds, changes nothing, and an answer counts only where nothin
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,8 +109,12 @@ class StateWriter:
 
     async def on_answer(self, member: Member, row: AnyRow, info: SessionInfo) -> None:
         """Take the answer to a question that was asked after `row` was read."""
-        active_at = info.activity_at / 1000 if info.activity_at else None
-        await self.take(member, row, Told(info.status, info.me, active_at=active_at))
+        await self.take(member, row, _told(info))
+
+    async def on_activities(self, member: Member, activities: Sequence[tuple[AnyRow, float]]) -> None:
+        """Take answers that told nothing but an activity: all together, as whoever sends tells one each minute."""
+        async with self._db.write() as tx:
+            await queries.note_activities(tx, member.id, activities)
 
     def differs(self, row: AnyRow, info: SessionInfo, now: float) -> bool:
         """Whether an answer says something that `row` does not."""
@@ -121,6 +126,17 @@ class StateWriter:
             or _is_of_another_phone(row, info.status, info.me)
             or limits.changes(row, info.me, now)
         )
+
+    def activity(self, row: AnyRow, info: SessionInfo, now: float) -> float | None:
+        """The session's last activity, where an answer about a connected one tells that and nothing else."""
+        told = _told(info)
+        is_known = _phone_of(told.me) is not None and not _is_of_another_phone(row, told.status, told.me)
+        if row.state != SessionState.CONNECTED or not is_known or limits.changes(row, info.me, now):
+            return None
+        after, values = self._judge(row, told, now)
+        active_at: float | None = values.pop("last_active", None)
+        is_all = after == row.state and all(getattr(row, name) == value for name, value in values.items())
+        return active_at if is_all else None
 
     async def on_missing(self, row: AnyRow) -> None:
         """Its server does not know the session."""
@@ -268,6 +284,11 @@ def _scanned(now: float) -> dict[str, Any]:
     """Both clocks begin with the scan. A connection that is made anew is no activity: it would hide a dead session."""
     begun = dict.fromkeys(("ping_at", "warned_at", "phone_warned_at"), None)
     return begun | {"paired_at": now, "last_active": now, "phone_last_seen": now, "ping_failures": 0}
+
+
+def _told(info: SessionInfo) -> Told:
+    """An answer as WAHA's word."""
+    return Told(info.status, info.me, active_at=info.activity_at / 1000 if info.activity_at else None)
 
 
 def _is_later(active_at: float | None, row: AnyRow) -> bool:

@@ -191,11 +191,14 @@ class ServerWatch:
             now = rows[0].read_at if rows else await read_now(connection)
         parts.fleet.note_answer(member, now)
         changed, outrun = False, set()
+        active: list[tuple[AnyRow, float]] = []
         for row in rows:
             if row.status_at >= asked_at or row.event_at != heard.get(row.sender_id, 0.0):
                 outrun.add(row.sender_id)
             else:
-                changed |= await self._compare(row, infos.get(row.name), now)
+                changed |= await self._compare(row, infos.get(row.name), now, active)
+        if active:
+            await parts.writer.on_activities(member, active)
         await parts.fleet.note_ghosts(member, sorted(set(infos) - {row.name for row in rows}))
         if changed:
             async with parts.db.read() as connection:
@@ -208,8 +211,10 @@ class ServerWatch:
             except Exception:  # one that fails must not keep the others from seeing it
                 log.exception("after_sweep_failed", server=member.name)
 
-    async def _compare(self, row: AnyRow, info: SessionInfo | None, now: float) -> bool:
-        """One session in a sweep; whether there was something to write."""
+    async def _compare(
+        self, row: AnyRow, info: SessionInfo | None, now: float, active: list[tuple[AnyRow, float]]
+    ) -> bool:
+        """One session in a sweep; whether there was something to write. A mere activity is added to `active`."""
         writer = self._parts.writer
         if info is None:
             if now - row.created_at <= MISSING_GRACE_SECONDS or self.member.is_young(now):
@@ -218,7 +223,11 @@ class ServerWatch:
             return True
         if not writer.differs(row, info, now):
             return False
-        await writer.on_answer(self.member, row, info)
+        active_at = writer.activity(row, info, now)
+        if active_at is not None:
+            active.append((row, active_at))
+        else:
+            await writer.on_answer(self.member, row, info)
         return True
 
     # --- events -------------------------------------------------------------------------------------------------

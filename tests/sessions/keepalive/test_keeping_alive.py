@@ -5,12 +5,16 @@ through in `tests/acceptance/test_thirty_days.py`.
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
+from sqlalchemy import Engine, event
 
 from gateway.events import SessionNoted
 from sessions.models import SessionState
+from sessions.queries import change, note_activities
 from tests.harness.fleet import DAY, HOUR, FleetWorld, MakeFleet, Site
 
 pytestmark = pytest.mark.virtual_time
@@ -231,6 +235,62 @@ async def test_what_waha_tells_of_an_activity_puts_the_ping_off(make_fleet: Make
     await fleet.rest(3 * HOUR)
     assert site.gate.pings == []
     assert (await fleet.row(ANN)).last_active == pytest.approx(touched_at, abs=1)
+
+
+async def test_activities_of_many_sessions_are_written_together(make_fleet: MakeFleet) -> None:
+    numbers = (ANN, BEN, CAT)
+    fleet, site = await one_site(make_fleet, *numbers)
+    await fleet.rest(1000)
+    for times in (3, 1):  # at first WAHA tells their names, too
+        for number in numbers:
+            site.waha.lifecycle.running[number].touch()
+        touched_at = fleet.clock.now()
+        with _changes_of_sessions() as changes:
+            await fleet.rest(1000)
+        assert len(changes) == times
+    for row in (await fleet.rows()).values():
+        assert row.last_active == pytest.approx(touched_at, abs=1)
+
+
+async def test_an_activity_that_comes_with_other_news_is_written_with_them(make_fleet: MakeFleet) -> None:
+    fleet, site = await one_site(make_fleet)
+    await fleet.age(ANN, last_active=1)
+    row = await fleet.row(ANN)
+    async with fleet.gateway.db.write() as tx:
+        await change(tx, row.sender_id, reason="about to be taken away")
+    site.waha.lifecycle.running[ANN].touch()
+    await fleet.rest(1000)
+    after = await fleet.row(ANN)
+    assert after.reason == ""
+    assert after.last_active > row.last_active
+
+
+async def test_an_activity_of_a_session_that_was_heard_of_meanwhile_is_not_written(make_fleet: MakeFleet) -> None:
+    fleet, _ = await one_site(make_fleet, ANN, BEN)
+    before = await fleet.rows()
+    async with fleet.gateway.db.write() as tx:
+        await change(tx, before[ANN].sender_id, status_at=before[ANN].status_at + 1)
+        at = fleet.clock.now() + HOUR
+        await note_activities(tx, before[ANN].server_id, [(before[ANN], at), (before[BEN], at)])
+    after = await fleet.rows()
+    assert after[ANN].last_active == before[ANN].last_active
+    assert after[BEN].last_active == at
+
+
+@contextmanager
+def _changes_of_sessions() -> Iterator[list[str]]:
+    """The statements that change sessions in this block."""
+    changes: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("UPDATE session"):
+            changes.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield changes
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 # --- warnings
