@@ -268,6 +268,7 @@ def _session(sender_id: int, name: str, server_id: str, now: float) -> Mapping[s
         "desired": "RUNNING",
         "reason": "",
         "push_name": "bench",
+        "requires_auth": False,
         "paired_at": now,
         "state_at": now,
         "created_at": now,

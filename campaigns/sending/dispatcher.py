@@ -73,8 +73,8 @@ class Dispatcher:
         self._settings = settings
         self._starter = starter
         self._stops = stops
-        self._last_look = LastLook(db, clock)
         self._flights = Flights(settings.lease_seconds, give_up_seconds=timeout_seconds + 30.0)
+        self._last_look = LastLook(db, clock, self._flights.armed_until)
         self._starts = Starts(settings.horizon_seconds)
         self._steadiness = Steadiness(settings.lease_seconds)
         self._outcomes: list[tuple[Claim, Outcome]] = []
@@ -265,7 +265,7 @@ class Dispatcher:
         """Let it go as soon as the moment has come, and not before: an event loop's timers may be early."""
         delay = at - self._clock.monotonic()
         if delay > EARLY_SECONDS:
-            flight.timer = self._clock.call_later(delay, lambda: self._fire(flight, at))
+            flight.fires_at, flight.timer = at, self._clock.call_later(delay, lambda: self._fire(flight, at))
             return
         flight.timer = None
         if self._holds(flight):

@@ -14,7 +14,8 @@ APART_SECONDS = 0.0008
 class Flight:
     """One claim on its way: armed (a timer), then fired (a task). `age_seconds`: since WAHA first had the message.
 
-    What has not been handed over by `closes_at` (monotonic), or before it is `recalled`, stays here.
+    An armed one fires at `fires_at`. What has not been handed over by `closes_at`, or before it is `recalled`, stays
+    here.
     """
 
     claim: Claim
@@ -23,6 +24,7 @@ class Flight:
     born_at: float
     age_seconds: float
     closes_at: float = math.inf
+    fires_at: float = math.inf
     recalled: bool = False
     timer: asyncio.TimerHandle | None = None
     task: asyncio.Task[None] | None = None
@@ -71,6 +73,11 @@ class Flights:
     def all(self) -> list[Flight]:
         """Those that have no outcome yet."""
         return list(self._by_sender.values())
+
+    def armed_until(self, until: float) -> list[Claim]:
+        """What is armed, and is to fire until then."""
+        flights = self._by_sender.values()
+        return [flight.claim for flight in flights if flight.timer is not None and flight.fires_at <= until]
 
     def tasks(self) -> list[asyncio.Task[None]]:
         """Those that are under way."""
