@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, Subquery, Text, bindparam, select
+from sqlalchemy import Boolean, ColumnElement, Select, Subquery, Text, bindparam, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -41,9 +41,18 @@ def batch(name: str, /, **columns: TypeEngine[Any]) -> Subquery:
 
 
 def among(name: str, kind: TypeEngine[Any]) -> Select[Any]:
-    """The values of a list that is given as parameter `name` by `pack_values`: for `column.in_(...)`."""
+    """The values of a list that is given as parameter `name` by `pack_values`, as rows."""
     items = _Items(bindparam(name, type_=Text())).table_valued("value", name=f"{name}_items")
     return select(_Field(items.c.value, None, kind))
+
+
+def is_among(value: ColumnElement[Any], name: str, kind: TypeEngine[Any]) -> ColumnElement[bool]:
+    """Whether a value is one of a list that is given as parameter `name` by `pack_values`.
+
+    PostgreSQL makes the list first, and looks it up in an index. `IN` would be a join with a list whose length it can
+    only guess: then it may read the whole table, and compare each of its rows with each of the list.
+    """
+    return _IsAmong(value, among(name, kind).scalar_subquery())
 
 
 def pack(rows: Iterable[Sequence[Any]]) -> str:
@@ -52,7 +61,7 @@ def pack(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def pack_values(values: Iterable[Any]) -> str:
-    """The values for `among`."""
+    """The values for `among` and `is_among`."""
     return orjson.dumps(list(values)).decode()
 
 
@@ -84,3 +93,23 @@ def _field_on_postgresql(element: _Field, compiler: SQLCompiler, **options: Any)
     kind = compiler.dialect.type_compiler_instance.process(element.type)
     text = f"{item} #>> '{{}}'" if element.place is None else f"{item} ->> {element.place}"
     return f"CAST({text} AS {kind})"
+
+
+class _IsAmong(FunctionElement[bool]):
+    """Whether the first operand is among the rows of the second, which is a subquery."""
+
+    name = "gateway_is_among"
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(_IsAmong, "sqlite")
+def _is_among_on_sqlite(element: _IsAmong, compiler: SQLCompiler, **options: Any) -> str:
+    value, values = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{value} IN {values}"
+
+
+@compiles(_IsAmong, "postgresql")
+def _is_among_on_postgresql(element: _IsAmong, compiler: SQLCompiler, **options: Any) -> str:
+    value, values = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{value} = ANY (ARRAY{values})"

@@ -3,17 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.audience.tables import group_member, recipient, recipient_group
 from campaigns.paging import fetch_page
 from gateway.auth.owned import owned
-from gateway.batch import among, pack_values
+from gateway.batch import is_among, pack_values
 from gateway.db import ID, AnyRow
-
-_IN_THE_LIST = among("b_recipients", ID)
 
 
 async def insert_group(tx: AsyncConnection, values: Mapping[str, Any]) -> AnyRow | None:
@@ -87,7 +85,7 @@ async def count_members(connection: AsyncConnection, group_ids: Sequence[str]) -
     """How many members each group has."""
     query = (
         select(group_member.c.group_id, func.count())
-        .where(group_member.c.group_id.in_(among("b_groups", ID)))
+        .where(is_among(group_member.c.group_id, "b_groups", ID))
         .group_by(group_member.c.group_id)
     )
     counted = dict.fromkeys(group_ids, 0)
@@ -110,7 +108,7 @@ async def newest_members(connection: AsyncConnection, group_id: str, limit: int)
 
 async def lock_recipients(tx: AsyncConnection, recipient_ids: Sequence[str], account_id: str) -> set[str]:
     """Those of the ids that are recipients of the account; they stay at least as long as the transaction."""
-    query = select(recipient.c.id).where(recipient.c.id.in_(_IN_THE_LIST), recipient.c.account_id == account_id)
+    query = select(recipient.c.id).where(_in_the_list(recipient.c.id), recipient.c.account_id == account_id)
     rows = await tx.execute(query.with_for_update(read=True, key_share=True), _packed(recipient_ids))
     return set(rows.scalars())
 
@@ -120,7 +118,7 @@ async def add_members(tx: AsyncConnection, group_id: str, recipient_ids: Sequenc
     members = (
         select(recipient_group.c.id, recipient.c.id)
         .join(recipient, recipient.c.account_id == recipient_group.c.account_id)
-        .where(recipient_group.c.id == group_id, recipient.c.id.in_(_IN_THE_LIST))
+        .where(recipient_group.c.id == group_id, _in_the_list(recipient.c.id))
     )
     upsert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
     statement = (
@@ -133,16 +131,21 @@ async def add_members(tx: AsyncConnection, group_id: str, recipient_ids: Sequenc
 
 async def remove_members(tx: AsyncConnection, group_id: str, recipient_ids: Sequence[str]) -> int:
     """Take recipients out of a group; returns how many were in it."""
-    named = group_member.c.recipient_id.in_(_IN_THE_LIST)
+    named = _in_the_list(group_member.c.recipient_id)
     statement = delete(group_member).where(group_member.c.group_id == group_id, named)
     return (await tx.execute(statement, _packed(recipient_ids))).rowcount
 
 
 async def remove_other_members(tx: AsyncConnection, group_id: str, recipient_ids: Sequence[str]) -> int:
     """Take everybody but these recipients out of a group; returns how many others were in it."""
-    named = group_member.c.recipient_id.in_(_IN_THE_LIST)
+    named = _in_the_list(group_member.c.recipient_id)
     statement = delete(group_member).where(group_member.c.group_id == group_id, ~named)
     return (await tx.execute(statement, _packed(recipient_ids))).rowcount
+
+
+def _in_the_list(recipient_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether it is among those that `_packed` gives."""
+    return is_among(recipient_id, "b_recipients", ID)
 
 
 def _packed(recipient_ids: Sequence[str]) -> Mapping[str, str]:

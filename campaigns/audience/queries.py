@@ -11,7 +11,7 @@ from campaigns.audience.schemas import GROUPS_SHOWN
 from campaigns.audience.tables import group_member, recipient, recipient_group
 from campaigns.paging import fetch_page
 from gateway.auth.owned import owned
-from gateway.batch import among, pack_values
+from gateway.batch import is_among, pack_values
 from gateway.db import ID, AnyRow
 from gateway.folding import contains
 
@@ -138,7 +138,7 @@ async def groups_of(connection: AsyncConnection, recipient_ids: Sequence[str]) -
             place.label("place"),
         )
         .join(recipient_group, recipient_group.c.id == group_member.c.group_id)
-        .where(group_member.c.recipient_id.in_(among("b_recipients", ID)))
+        .where(is_among(group_member.c.recipient_id, "b_recipients", ID))
         .subquery()
     )
     query = select(ranked).where(ranked.c.place <= GROUPS_SHOWN).order_by(ranked.c.recipient_id, ranked.c.place)
@@ -160,13 +160,13 @@ async def groups_among(connection: AsyncConnection, group_ids: Sequence[str], ac
 
 
 def _groups_among(account_id: str) -> Select[Any]:
-    mine = (recipient_group.c.id.in_(among("b_groups", ID)), recipient_group.c.account_id == account_id)
+    mine = (is_among(recipient_group.c.id, "b_groups", ID), recipient_group.c.account_id == account_id)
     return select(recipient_group.c.id).where(*mine)
 
 
 async def put_in_groups(tx: AsyncConnection, recipient_id: str, group_ids: Sequence[str]) -> None:
     """Have a recipient be in these groups and no others; they are locked."""
-    stays = group_member.c.group_id.in_(among("b_groups", ID))
+    stays = is_among(group_member.c.group_id, "b_groups", ID)
     parameters = {"b_groups": pack_values(group_ids)}
     await tx.execute(delete(group_member).where(group_member.c.recipient_id == recipient_id, ~stays), parameters)
     upsert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert

@@ -13,7 +13,7 @@ from campaigns.inbox.tables import contact, conversation, conversation_reply, in
 from campaigns.paging import fetch_page
 from campaigns.sending.tables import campaign, message
 from gateway.auth.access import Scope
-from gateway.batch import among, batch, pack, pack_values
+from gateway.batch import batch, is_among, pack, pack_values
 from gateway.db import ID, AnyRow
 from gateway.folding import contains
 from sessions.queries import sender, session
@@ -192,7 +192,7 @@ _CAME_IN = (
         campaign,
         and_(campaign.c.id == incoming_message.c.campaign_id, campaign.c.account_id == bindparam("account")),
     )
-    .where(incoming_message.c.id.in_(among("ids", ID)))
+    .where(is_among(incoming_message.c.id, "ids", ID))
 )
 _WENT_OUT_OF = select(
     literal_column("0").label("came_in"),
@@ -200,7 +200,7 @@ _WENT_OUT_OF = select(
     func.coalesce(message.c.text, campaign.c.template).label("full_text"),
     campaign.c.media_id,
 ).join(campaign, campaign.c.id == message.c.campaign_id)
-_WENT_OUT = _WENT_OUT_OF.where(message.c.id.in_(among("ids", ID)))
+_WENT_OUT = _WENT_OUT_OF.where(is_among(message.c.id, "ids", ID))
 
 
 async def find_reply(connection: AsyncConnection, campaign_id: str) -> AnyRow:

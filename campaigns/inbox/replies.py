@@ -19,7 +19,7 @@ from campaigns.sending.outcomes import Turn
 from campaigns.sending.pacing import Delays
 from campaigns.sending.queries import end_queued
 from campaigns.sending.tables import campaign, message
-from gateway.batch import among, batch, pack, pack_values
+from gateway.batch import batch, is_among, pack, pack_values
 from gateway.db import ID, SECONDS
 
 REPLIED = "replied"
@@ -63,7 +63,7 @@ class Reactions:
 _QUOTED = (
     select(message.c.wa_id, message.c.sender_id, message.c.phone, message.c.id, campaign.c.id, campaign.c.account_id)
     .join(campaign, campaign.c.id == message.c.campaign_id)
-    .where(message.c.wa_id.in_(among("quoted", String())))
+    .where(is_among(message.c.wa_id, "quoted", String()))
 )
 _heard = batch("heard", id=ID, sender_id=Integer(), phone=String(), at=SECONDS)
 _LAST_ID = (
@@ -91,7 +91,7 @@ _TIE = (
 )
 _LOCK_FIRST = (
     select(message.c.id)
-    .where(message.c.id.in_(among("ids", ID)), message.c.replied_at.is_(None))
+    .where(is_among(message.c.id, "ids", ID), message.c.replied_at.is_(None))
     .order_by(message.c.id)
     .with_for_update()
 )
@@ -123,7 +123,7 @@ _TO_SKIP = (
     )
 )
 _LOCK_CAMPAIGNS = (
-    select(campaign.c.id).where(campaign.c.id.in_(among("ids", ID))).order_by(campaign.c.id).with_for_update()
+    select(campaign.c.id).where(is_among(campaign.c.id, "ids", ID)).order_by(campaign.c.id).with_for_update()
 )
 
 

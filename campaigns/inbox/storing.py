@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from campaigns.inbox.identities import Directory, Merge, Person
 from campaigns.inbox.tables import contact, conversation, conversation_reply, identity, incoming_message
 from gateway.auth.models import Account
-from gateway.batch import among, batch, pack, pack_values
+from gateway.batch import batch, is_among, pack, pack_values
 from gateway.db import ID, SECONDS, AnyRow, table_of
 from gateway.folding import fold
 from sessions.models import Sender
@@ -51,7 +51,7 @@ class Arrival(NamedTuple):
 
 _LOCK = (
     select(account.c.id)
-    .where(account.c.id.in_(among("ids", String())))
+    .where(is_among(account.c.id, "ids", String()))
     .order_by(account.c.id)
     .with_for_update(key_share=True)  # rows that refer to it may be written meanwhile
 )
@@ -155,7 +155,7 @@ _WRITTEN_BY = (
     )
     .join(conversation, conversation.c.id == incoming_message.c.conversation_id)
     .join(sender, sender.c.id == incoming_message.c.sender_id)
-    .where(conversation.c.contact_id.in_(among("contacts", ID)))
+    .where(is_among(conversation.c.contact_id, "contacts", ID))
     .order_by(incoming_message.c.at, incoming_message.c.id)
 )
 

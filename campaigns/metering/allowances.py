@@ -16,13 +16,13 @@ from campaigns.sending.caps import day_end
 from campaigns.sending.finishing import Day
 from campaigns.sending.models import OPEN_STATES, CampaignState
 from campaigns.sending.tables import campaign
-from gateway.batch import among, pack_values
+from gateway.batch import is_among, pack_values
 from gateway.db import ID, AnyRow
 
 MAY_BE_IN_FLIGHT = (*OPEN_STATES, CampaignState.CANCELLED)
 """The states of campaigns of which messages may be in flight."""
 
-_AMONG = client.c.id.in_(among("ids", ID))
+_AMONG = is_among(client.c.id, "ids", ID)
 _LIMITED = select(client.c.id).where(_AMONG, client.c.daily_limit.is_not(None))
 _LOCK = (
     select(client.c.id, client.c.timezone, client.c.daily_limit, client.c.day_ends_at, client.c.sent_today)
@@ -33,7 +33,7 @@ _LOCK = (
 _LIMIT = select(client.c.timezone, client.c.daily_limit, client.c.day_ends_at, client.c.sent_today)
 _IN_FLIGHT = (
     select(campaign.c.client_id, func.sum(campaign.c.n_sending).label("total"))
-    .where(campaign.c.client_id.in_(among("ids", ID)), campaign.c.state.in_(MAY_BE_IN_FLIGHT))
+    .where(is_among(campaign.c.client_id, "ids", ID), campaign.c.state.in_(MAY_BE_IN_FLIGHT))
     .group_by(campaign.c.client_id)
 )
 

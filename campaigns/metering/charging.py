@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from campaigns.metering.tables import client
 from campaigns.sending.caps import day_end
 from campaigns.sending.models import MessageState
-from gateway.batch import among, pack_values
+from gateway.batch import is_among, pack_values
 from gateway.db import ID
 
 PAID = frozenset({MessageState.SENT, MessageState.DELIVERED, MessageState.READ})
@@ -25,7 +25,7 @@ _NOT_COUNTED_YET = frozenset({MessageState.SENDING, MessageState.FAILED})
 
 _LOCK = (
     select(client.c.id, client.c.timezone, client.c.day_ends_at, client.c.sent_today)
-    .where(client.c.id.in_(among("ids", ID)))
+    .where(is_among(client.c.id, "ids", ID))
     .order_by(client.c.id)
     .with_for_update()
 )

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.sending.models import MessageState
 from campaigns.sending.tables import message, sender
-from gateway.batch import among, pack_values
+from gateway.batch import is_among, pack_values
 from gateway.db import AnyRow
 
 SLOT_SECONDS = 900
@@ -32,7 +32,7 @@ _BUCKETS = 2**22
 _NO_WAIT = _BUCKETS - 1
 _POLITE_ROWS = 5000
 """After so many rows others get their turn."""
-_NUMBERS = select(sender.c.id, sender.c.number).where(sender.c.id.in_(among("ids", BigInteger())))
+_NUMBERS = select(sender.c.id, sender.c.number).where(is_among(sender.c.id, "ids", BigInteger()))
 
 
 @dataclass(slots=True)

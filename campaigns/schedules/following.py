@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from campaigns.schedules.models import Schedule, ScheduleStatus
 from campaigns.sending.models import OPEN_STATES, CampaignState
 from campaigns.sending.tables import campaign
-from gateway.batch import among, pack_values
+from gateway.batch import is_among, pack_values
 from gateway.db import ID, table_of
 
 schedule = table_of(Schedule)
@@ -29,7 +29,7 @@ _STATUS = case(
 )
 _FOLLOW = (
     update(schedule)
-    .where(schedule.c.campaign_id.in_(among("ids", ID)))
+    .where(is_among(schedule.c.campaign_id, "ids", ID))
     .values(status=select(_STATUS).where(campaign.c.id == schedule.c.campaign_id).correlate(schedule).scalar_subquery())
 )
 

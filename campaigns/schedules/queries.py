@@ -19,7 +19,7 @@ from campaigns.schedules.series_queries import forget_occurrence, occurrence_tab
 from campaigns.sending.tables import campaign, campaign_sender, lane, message, sender
 from campaigns.templates.queries import template
 from gateway.auth.owned import owned
-from gateway.batch import among, pack_values
+from gateway.batch import is_among, pack_values
 from gateway.db import ID, AnyRow
 
 _READ = schedule.c.content_read_at.is_not(None)
@@ -64,7 +64,7 @@ async def list_schedules(
 ) -> tuple[Sequence[AnyRow], int]:
     """A page of schedules by their time, and how many there are."""
     ids, total = await find_page(connection, filters, descending=descending, offset=offset, limit=limit)
-    query = _schedules().where(schedule.c.campaign_id.in_(among("ids", ID)))
+    query = _schedules().where(is_among(schedule.c.campaign_id, "ids", ID))
     rows = {row.campaign_id: row for row in await connection.execute(query, {"ids": pack_values(ids)})}
     return [rows[schedule_id] for schedule_id in ids], total
 

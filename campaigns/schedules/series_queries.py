@@ -11,7 +11,7 @@ from campaigns.schedules.recurrence import Occurrence
 from campaigns.schedules.rules import parse_rule
 from campaigns.schedules.series import Series
 from campaigns.schedules.series_models import ScheduleSeries, SeriesOccurrence
-from gateway.batch import among, pack_values
+from gateway.batch import is_among, pack_values
 from gateway.db import ID, table_of
 
 series_table = table_of(ScheduleSeries)
@@ -39,7 +39,7 @@ class Member:
 _MEMBERS = (
     select(occurrence_table.c.schedule_id, occurrence_table.c.number, series_table)
     .join(series_table, series_table.c.id == occurrence_table.c.series_id)
-    .where(occurrence_table.c.schedule_id.in_(among("schedules", ID)))
+    .where(is_among(occurrence_table.c.schedule_id, "schedules", ID))
 )
 
 

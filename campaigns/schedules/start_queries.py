@@ -15,7 +15,7 @@ from campaigns.sending.outcomes import Due
 from campaigns.sending.tables import campaign, campaign_sender, message, sender, server, session
 from campaigns.templates.queries import template
 from gateway.auth.models import LOCAL_ACCOUNT
-from gateway.batch import among, pack_values
+from gateway.batch import is_among, pack_values
 from gateway.db import ID, AnyRow
 from sessions.models import SessionState
 
@@ -91,7 +91,7 @@ async def members_after(connection: AsyncConnection, group_id: str, after: str |
 
 async def members_among(connection: AsyncConnection, group_id: str, ids: Sequence[str]) -> dict[str, AnyRow]:
     """Those of these recipients that are members of a group, by their ids."""
-    query = _MEMBERS.where(group_member.c.group_id == group_id, group_member.c.recipient_id.in_(among("ids", ID)))
+    query = _MEMBERS.where(group_member.c.group_id == group_id, is_among(group_member.c.recipient_id, "ids", ID))
     return {row.id: row for row in await connection.execute(query, {"ids": pack_values(ids)})}
 
 
@@ -108,7 +108,7 @@ async def count_able(connection: AsyncConnection, sender_ids: Sequence[int]) -> 
         .select_from(session)
         .join(server, server.c.id == session.c.server_id)
         .where(
-            session.c.sender_id.in_(among("ids", Integer())),
+            is_among(session.c.sender_id, "ids", Integer()),
             session.c.state == SessionState.CONNECTED,
         )
     )

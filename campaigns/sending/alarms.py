@@ -15,7 +15,7 @@ from campaigns.sending.models import OPEN_STATES, CampaignState, MessageState
 from campaigns.sending.outcomes import Due, Turn
 from campaigns.sending.queries import end_queued
 from campaigns.sending.tables import campaign, campaign_sender
-from gateway.batch import among, pack_values
+from gateway.batch import is_among, pack_values
 from gateway.db import ID, AnyRow
 
 BATCH = 50
@@ -64,7 +64,7 @@ _DUE = (
     .limit(bindparam("starts"))
     .with_for_update(skip_locked=True)
 )
-_LEASE = update(campaign).where(campaign.c.id.in_(among("ids", ID))).values(alarm_at=bindparam("b_lease"))
+_LEASE = update(campaign).where(is_among(campaign.c.id, "ids", ID)).values(alarm_at=bindparam("b_lease"))
 _SET = (
     update(campaign)
     .where(campaign.c.id == bindparam("b_id"))

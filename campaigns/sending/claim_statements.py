@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Integer, String, and_, bindparam, func, li
 from campaigns.audience.optouts.queries import suppressed
 from campaigns.sending.models import CampaignState, MessageState
 from campaigns.sending.tables import campaign, campaign_sender, lane, message, sender, server, session
-from gateway.batch import among, batch
+from gateway.batch import batch, is_among
 from gateway.db import ID, SECONDS
 from sessions.models import SessionState
 
@@ -76,7 +76,7 @@ SHARES = (
         campaign_sender.c.served_at,
     )
     .select_from(campaign_sender.join(campaign, campaign.c.id == campaign_sender.c.campaign_id))
-    .where(campaign_sender.c.sender_id.in_(among("senders", Integer())), *_HAS_WORK)
+    .where(is_among(campaign_sender.c.sender_id, "senders", Integer()), *_HAS_WORK)
 )
 CAMPAIGNS = (
     select(
@@ -103,7 +103,7 @@ CAMPAIGNS = (
         campaign.c.cap_days,
     )
     .where(
-        campaign.c.id.in_(among("campaigns", ID)),
+        is_among(campaign.c.id, "campaigns", ID),
         campaign.c.state.in_((CampaignState.QUEUED, CampaignState.RUNNING)),
         campaign.c.n_queued > 0,
     )
@@ -147,7 +147,7 @@ HEADS_OF_CAMPAIGNS = (
     .select_from(
         campaign.join(message, and_(message.c.campaign_id == campaign.c.id, message.c.seq == _FIRST_OF_CAMPAIGN))
     )
-    .where(campaign.c.id.in_(among("campaigns", ID)))
+    .where(is_among(campaign.c.id, "campaigns", ID))
 )
 _shares = batch("shares", campaign_id=ID, sender_id=Integer())
 _FIRST_OF_SHARE = (
@@ -194,7 +194,7 @@ HAS_WORK = (
     .distinct()
     .select_from(campaign_sender.join(campaign, campaign.c.id == campaign_sender.c.campaign_id))
     .where(
-        campaign_sender.c.sender_id.in_(among("senders", Integer())),
+        is_among(campaign_sender.c.sender_id, "senders", Integer()),
         *_HAS_WORK,
     )
 )
@@ -210,7 +210,7 @@ LEFT_BEHIND = select(
     message.c.started_at,
     message.c.uncertain_at,
     func.coalesce(message.c.sent_at, message.c.finished_at).label("told_at"),
-).where(message.c.id.in_(among("ids", ID)))
+).where(is_among(message.c.id, "ids", ID))
 IS_UNCERTAIN = update(message).where(message.c.id == bindparam("b_id")).values(uncertain_at=message.c.started_at)
 
 _messages = batch(

@@ -21,7 +21,7 @@ from campaigns.sending.models import OPEN_STATES, CampaignState, MessageState
 from campaigns.sending.outcomes import Turn
 from campaigns.sending.tables import campaign, campaign_sender
 from campaigns.sending.telling import COMPLETED_COLUMNS, MAY_BE_HEARD, Settled, tell_of_ends, tell_of_messages
-from gateway.batch import among, batch, pack, pack_values
+from gateway.batch import batch, is_among, pack, pack_values
 from gateway.db import ID, SECONDS, AnyRow
 
 FIRST_FAILURES = 20
@@ -60,7 +60,7 @@ _COUNT = (
     .returning(*_ENDING_COLUMNS, campaign.c.account_id, campaign.c.client_id, campaign.c.price, MAY_BE_HEARD)
 )
 _ENDED = select(*_ENDING_COLUMNS).where(
-    campaign.c.id.in_(among("ids", ID)),
+    is_among(campaign.c.id, "ids", ID),
     campaign.c.state.in_(OPEN_STATES),
     campaign.c.n_queued == 0,
     campaign.c.n_sending == 0,
@@ -77,7 +77,7 @@ _CLOSE = (
     )
     .returning(*COMPLETED_COLUMNS, campaign.c.state, MAY_BE_HEARD, REPEATS)
 )
-_LEAVE_LANES = update(campaign_sender).where(campaign_sender.c.campaign_id.in_(among("ids", ID))).values(open=False)
+_LEAVE_LANES = update(campaign_sender).where(is_among(campaign_sender.c.campaign_id, "ids", ID)).values(open=False)
 _PAUSE = (
     update(campaign)
     .where(campaign.c.id == bindparam("b_id"), campaign.c.state == CampaignState.RUNNING)

@@ -17,7 +17,7 @@ from campaigns.sending.models import MessageState, Purpose
 from campaigns.sending.offers import Pick, Round
 from campaigns.sending.skipping import Skip, skip
 from campaigns.sending.tables import campaign, lane, message
-from gateway.batch import among, batch, pack, pack_values
+from gateway.batch import batch, is_among, pack, pack_values
 from gateway.db import SECONDS
 
 CODE = "frequency_cap"
@@ -43,7 +43,7 @@ _ON_THEIR_WAY = (
         lane.join(message, message.c.id == lane.c.message_id).join(campaign, campaign.c.id == message.c.campaign_id)
     )
     .where(
-        message.c.phone.in_(among("phones", String())),
+        is_among(message.c.phone, "phones", String()),
         message.c.state == MessageState.SENDING,
         campaign.c.purpose == Purpose.CAMPAIGN,
     )

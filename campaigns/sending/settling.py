@@ -18,7 +18,7 @@ from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Result, Ta
 from campaigns.sending.tables import campaign, lane, message
 from campaigns.sending.telling import Settled
 from campaigns.sending.unsent import lane_change, message_change, turn_is_unused
-from gateway.batch import among, batch, pack, pack_values
+from gateway.batch import batch, is_among, pack, pack_values
 from gateway.db import ID, SECONDS, AnyRow
 
 Ended = tuple[Claim, Outcome]
@@ -76,19 +76,19 @@ _RENAME = (
 
 _LOCK_LANES = (
     select(lane.c.sender_id, lane.c.epoch, lane.c.owner, lane.c.message_delay)
-    .where(lane.c.sender_id.in_(among("ids", Integer())))
+    .where(is_among(lane.c.sender_id, "ids", Integer()))
     .order_by(lane.c.sender_id)
     .with_for_update()
 )
 _LOCK_MESSAGES = (
     select(message.c.id, message.c.state, message.c.attempts, message.c.sender_id, message.c.not_before)
-    .where(message.c.id.in_(among("ids", ID)))
+    .where(is_among(message.c.id, "ids", ID))
     .order_by(message.c.id)
     .with_for_update()
 )
 _LOCK_CAMPAIGNS = (
     select(campaign.c.id, campaign.c.state)
-    .where(campaign.c.id.in_(among("ids", ID)))
+    .where(is_among(campaign.c.id, "ids", ID))
     .order_by(campaign.c.id)
     .with_for_update()
 )

@@ -17,7 +17,7 @@ from campaigns.sending.models import MessageState, Purpose
 from campaigns.sending.offers import Pick, Round
 from campaigns.sending.tables import campaign, message
 from campaigns.sending.telling import Settled, tell_of_messages
-from gateway.batch import among, batch, pack, pack_values
+from gateway.batch import batch, is_among, pack, pack_values
 from gateway.db import ID, SECONDS
 
 WINDOW = 1000
@@ -30,7 +30,7 @@ _first = (
     .limit(WINDOW)
 )
 _LOOK_THROUGH = select(message.c.id, message.c.phone).where(
-    or_(message.c.id.in_(_first), message.c.id.in_(among("ids", ID))), IS_QUEUED
+    or_(message.c.id.in_(_first), is_among(message.c.id, "ids", ID)), IS_QUEUED
 )
 _skipped = batch("skipped", id=ID, code=String(), reason=String())
 _SKIP = (

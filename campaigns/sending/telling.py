@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from campaigns.audience.tables import recipient
 from campaigns.sending.models import CampaignState
 from campaigns.sending.tables import campaign
-from gateway.batch import among, pack_values
+from gateway.batch import is_among, pack_values
 from gateway.db import ID, AnyRow
 from gateway.notifications.outbox import Fact, may_be_heard, tell
 from gateway.notifications.payload import as_text
@@ -39,11 +39,11 @@ COMPLETED_COLUMNS = (
     *(campaign.c[f"n_{name}"] for name in ("failed", "skipped", "cancelled")),
 )
 _HEARD = select(campaign.c.id, campaign.c.account_id, campaign.c.sender_number).where(
-    campaign.c.id.in_(among("ids", ID)), _HEARD_HERE
+    is_among(campaign.c.id, "ids", ID), _HEARD_HERE
 )
 _ENDED = select(*COMPLETED_COLUMNS).where(campaign.c.id == bindparam("b_id"), _HEARD_HERE)
 _RECIPIENTS = select(recipient.c.account_id, recipient.c.phone, recipient.c.id).where(
-    recipient.c.account_id.in_(among("accounts", String())), recipient.c.phone.in_(among("phones", String()))
+    is_among(recipient.c.account_id, "accounts", String()), is_among(recipient.c.phone, "phones", String())
 )
 
 

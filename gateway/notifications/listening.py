@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.batch import among, pack_values
+from gateway.batch import is_among, pack_values
 from gateway.clock import Clock
 from gateway.db import AnyRow, Database, DatabaseAway, read_now
 from gateway.notifications.audience import Audience
@@ -35,7 +35,7 @@ _LIVE = select(
 ).select_from(counter.outerjoin(listener, listener.c.key == bindparam("b_key")))
 _RENEW = (
     update(listener)
-    .where(listener.c.key.in_(among("keys", listener.c.key.type)), listener.c.until > func.gateway_now())
+    .where(is_among(listener.c.key, "keys", listener.c.key.type), listener.c.until > func.gateway_now())
     .values(until=func.gateway_now() + bindparam("b_seconds"))
     .returning(listener.c.key)
 )

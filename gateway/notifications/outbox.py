@@ -16,7 +16,7 @@ import orjson
 from sqlalchemy import ColumnElement, Double, String, Text, exists, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.batch import among, batch, pack, pack_values
+from gateway.batch import batch, is_among, pack, pack_values
 from gateway.db import ID, SECONDS, announce
 from gateway.ids import make_ordered_ids
 from gateway.notifications.models import EVERYBODY
@@ -46,8 +46,8 @@ _LISTENERS = select(
 ).where(
     listener.c.until > func.gateway_now(),
     or_(
-        listener.c.account_id.in_(among("accounts", String())),
-        listener.c.sender_number.in_(among("numbers", String())),
+        is_among(listener.c.account_id, "accounts", String()),
+        is_among(listener.c.sender_number, "numbers", String()),
     ),
 )
 

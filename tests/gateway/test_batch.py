@@ -1,12 +1,15 @@
 """Rows and lists that travel as one JSON parameter, on both databases."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
-from sqlalchemy import Integer, String, select
+from sqlalchemy import Integer, Select, String, select, text
+from sqlalchemy.dialects import postgresql
 
-from gateway.batch import among, batch, pack, pack_values
+from gateway.batch import batch, is_among, pack, pack_values
 from gateway.db import ID, SECONDS, Database
+from sessions.queries import session
 
 ROWS = [
     (1, "0190a000-0000-7000-8000-000000000001", 1_800_000_000.123456, 'it\'s "quoted" \\ and 日本'),
@@ -36,10 +39,37 @@ async def test_no_rows_are_no_rows(db: Database) -> None:
 
 @pytest.mark.parametrize("wanted", [[], [2], [1, 2, 3]])
 async def test_a_list_of_any_length_is_looked_up_in(db: Database, wanted: list[int]) -> None:
-    query = select(things.c.number).where(things.c.number.in_(among("wanted", Integer())))
+    query = select(things.c.number).where(is_among(things.c.number, "wanted", Integer()))
     async with db.read() as connection:
         found = await connection.execute(query, {"things": pack(ROWS), "wanted": pack_values(wanted)})
         assert sorted(found.scalars()) == [number for number in (1, 2) if number in wanted]
+
+
+async def test_what_is_not_in_a_list_is_found_too(db: Database) -> None:
+    query = select(things.c.number).where(~is_among(things.c.number, "wanted", Integer()))
+    async with db.read() as connection:
+        found = await connection.execute(query, {"things": pack(ROWS), "wanted": pack_values([2, 3])})
+        assert list(found.scalars()) == [1]
+
+
+@pytest.mark.postgres
+async def test_postgresql_looks_a_list_up_in_an_index_whatever_it_guesses_of_other_conditions(
+    postgres_url: str,
+) -> None:
+    """With a condition of which PostgreSQL expects one row it would compare each row with each of the list."""
+    db = Database(postgres_url)
+    found = is_among(session.c.sender_id, "wanted", Integer())
+    plan = text(f"EXPLAIN {_in_sql(select(session.c.name).where(found, session.c.state == 'CONNECTED'))}")
+    async with db.read() as connection:
+        lines = "\n".join((await connection.execute(plan)).scalars())
+    assert "Index Cond: (sender_id = ANY (" in lines
+    await db.close()
+
+
+def _in_sql(query: Select[Any]) -> str:
+    """A query with its values in it, a list of two numbers among them."""
+    filled = query.params(wanted=pack_values([1, 2]))
+    return str(filled.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}))  # type: ignore[no-untyped-call]
 
 
 async def test_two_batches_of_other_columns_are_not_taken_for_each_other(db: Database) -> None:

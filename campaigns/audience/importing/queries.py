@@ -11,7 +11,7 @@ from campaigns.audience.importing.models import ImportProblem, ImportState, Reci
 from campaigns.audience.tables import recipient
 from campaigns.paging import fetch_page
 from gateway.auth.owned import owned
-from gateway.batch import among, batch, pack, pack_values
+from gateway.batch import batch, is_among, pack, pack_values
 from gateway.db import ID, AnyRow, table_of
 
 job = table_of(RecipientImport)
@@ -150,7 +150,7 @@ async def find_people(
     """Those of the account who have these digits, by them; with `lock` they stay as they are in this transaction."""
     query = (
         select(recipient.c.id, recipient.c.phone, recipient.c.name, recipient.c.variables)
-        .where(recipient.c.account_id == account_id, recipient.c.phone.in_(among("b_phones", String())))
+        .where(recipient.c.account_id == account_id, is_among(recipient.c.phone, "b_phones", String()))
         .order_by(recipient.c.phone)
     )
     if lock:

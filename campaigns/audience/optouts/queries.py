@@ -15,7 +15,7 @@ from campaigns.audience.optouts.models import EVERY_ACCOUNT, Action, Source
 from campaigns.audience.optouts.people import person_of
 from campaigns.audience.optouts.tables import account, frequency_cap, history, suppression
 from campaigns.paging import fetch_page
-from gateway.batch import among, pack_values
+from gateway.batch import is_among, pack_values
 from gateway.db import AnyRow, Database
 from gateway.folding import contains
 
@@ -33,7 +33,7 @@ def suppressed(person: ColumnElement[str], *accounts: ColumnElement[str]) -> Col
 
 
 _FIND = select(suppression).where(
-    suppression.c.account_id.in_(among("accounts", String())), suppression.c.person.in_(among("people", String()))
+    is_among(suppression.c.account_id, "accounts", String()), is_among(suppression.c.person, "people", String())
 )
 
 

@@ -15,7 +15,7 @@ from campaigns.audience.optouts.models import Action, Source
 from campaigns.audience.optouts.people import person_of
 from campaigns.audience.optouts.stops import Stops
 from campaigns.audience.tables import recipient
-from gateway.batch import among, pack_values
+from gateway.batch import among, is_among, pack_values
 from gateway.db import AnyRow, after
 from gateway.folding import fold
 from gateway.ids import make_ids
@@ -29,7 +29,7 @@ LONGEST_SAID = 200
 
 _RECIPIENTS = select(recipient.c.phone, recipient.c.id).where(
     recipient.c.account_id == among("account", String()).scalar_subquery(),
-    recipient.c.phone.in_(among("phones", String())),
+    is_among(recipient.c.phone, "phones", String()),
 )
 
 

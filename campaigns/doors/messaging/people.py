@@ -15,13 +15,13 @@ from campaigns.sending.preparing import read_template
 from campaigns.sending.rendering import fold_name
 from campaigns.sending.schemas import Recipient, VariableValue
 from gateway.background import politely
-from gateway.batch import among, pack_values
+from gateway.batch import is_among, pack_values
 from gateway.db import Database
 from gateway.phone import InvalidPhoneNumber, PhoneNumber
 
 NAME = "name"
 _KNOWN = select(recipient.c.phone, recipient.c.name, recipient.c.variables).where(
-    recipient.c.phone.in_(among("phones", recipient.c.phone.type))
+    is_among(recipient.c.phone, "phones", recipient.c.phone.type)
 )
 Read = Callable[[str], PhoneNumber]
 
