@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from campaigns.sending.outcomes import Result
 from tests.faults.conftest import MakeStage, Record
-from tests.faults.harness.failpoints import await_the_database, die_at
+from tests.faults.harness.failpoints import await_the_database, die_at, keep_leases_for_ever
 from tests.faults.harness.stage import ADMIN, Sight, Stage
 from tests.faults.harness.waiting import last, until
 from tests.harness.books import Books
@@ -229,6 +229,26 @@ async def test_a_replica_that_has_lost_the_database_sends_nothing_more_and_anoth
     assert late == []
     assert verdict.perfect, verdict.report()
     assert takeover <= LEASE + 1.0  # and the look-up of what was in flight
+
+
+async def test_if_leases_had_no_end_the_lanes_of_a_lost_replica_would_stand_still(
+    make_stage: MakeStage, postgres_url: str
+) -> None:
+    """The control."""
+    stage = await make_stage(lease_seconds=LEASE)
+    proxy, url = await stage.postgres_proxy()
+    await stage.serve("cut off", database_url=url)
+    await stage.connect(6)
+    await stage.submit(150)
+    await stage.until_sent(12)
+    proxy.freeze()
+    frozen_at = time.time()
+    other = await stage.serve("other", preparations=[keep_leases_for_ever])
+    await last(2 * LEASE)
+    still = set(stage.senders) - {one.session for one in taken_over(stage, other.name, frozen_at)}
+    proxy.reset()
+    proxy.thaw()
+    assert still
 
 
 @pytest.mark.alone

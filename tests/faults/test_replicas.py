@@ -9,9 +9,7 @@ from collections import Counter
 import pytest
 
 from tests.faults.conftest import MakeStage, Record
-from tests.faults.harness.failpoints import (
-    believe_that_nothing_left,
-)
+from tests.faults.harness.failpoints import believe_that_nothing_left, stop_without_grace
 from tests.faults.harness.replica import Replica
 from tests.faults.harness.runner import Preparation
 from tests.faults.harness.stage import Sight, Stage
@@ -65,6 +63,7 @@ async def test_without_the_look_up_a_killed_replica_makes_the_others_send_twice(
     await start(stage, "one", "two", preparations=(believe_that_nothing_left,))
     await stage.connect(4)
     await stage.submit(32)
+    stage.wahas[0].tell_nothing()
     await stage.until_sent(4)
     await busiest(stage).end(signal.SIGKILL)
     await stage.finish()
@@ -151,3 +150,21 @@ async def test_replicas_that_start_at_once_and_are_replaced_one_by_one_claim_not
     assert verdict.perfect, verdict.report()
     assert len({sight.replica for sight in stage.sends}) >= 4
     assert verdict.transmissions == len(stage.sends) == 240
+
+
+async def test_without_grace_and_look_up_replicas_that_are_replaced_would_send_twice(
+    make_stage: MakeStage, postgres_url: str
+) -> None:
+    """The control. Sends take longer than the stop, so that they are under way when it is over."""
+    stage = await make_stage(
+        simulator={"latency_seconds": 3.0}, lease_seconds=LEASE, message_delay=0.0, timeout_seconds=10.0
+    )
+    await stage.serve("one", preparations=[stop_without_grace])
+    await stage.connect(4)
+    stage.wahas[0].tell_nothing()
+    await stage.submit(4)
+    await stage.until_started(4)
+    await stage.gateway.end()
+    await stage.serve("one-again", preparations=[believe_that_nothing_left])
+    await stage.finish()
+    assert (await stage.judge()).duplicated

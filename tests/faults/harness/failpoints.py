@@ -17,10 +17,11 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from campaigns.sending import dispatcher
+from campaigns.sending import claiming, dispatcher
+from campaigns.sending.claim_statements import DUE_LANES
 from campaigns.sending.models import MessageState
 from campaigns.sending.outcomes import Claim, Outcome, Result
-from campaigns.sending.tables import message
+from campaigns.sending.tables import lane, message
 from campaigns.sending.transmitter import StillOurs, Transmitter
 from gateway import db
 from gateway.db import Database
@@ -101,6 +102,11 @@ def believe_that_nothing_left() -> None:
         return Outcome(Result.ABSENT, "absent", f"nobody looked, after {age_seconds} s, for {claim.message_id}")
 
     swap(Transmitter, "_reconcile", absent)
+
+
+def keep_leases_for_ever() -> None:
+    """Guard off: a lane whose lease is over stays with the replica that had it."""
+    swap(claiming, "DUE_LANES", DUE_LANES.where(lane.c.owner.is_(None)))
 
 
 def share_the_file() -> None:

@@ -24,6 +24,7 @@ from gateway.db import AnyRow, Database
 from gateway.listening import listen
 from gateway.simulator.app import create_app
 from gateway.simulator.config import SimulatorConfig
+from gateway.simulator.event_faults import EventFaults
 from gateway.simulator.faults import parse_faults
 from gateway.simulator.fleet import open_fleet
 from gateway.simulator.ledger import Ledger
@@ -144,6 +145,10 @@ class Waha:
             self.server.sender.faults = parse_faults(dict(faults))
         else:
             self.server.sender.session_faults[session] = parse_faults(dict(faults))
+
+    def tell_nothing(self) -> None:
+        """No event leaves it from now on: what was sent has to be looked up."""
+        self.server.events.faults = EventFaults(lose=1.0)
 
 
 class Stage:

@@ -14,7 +14,8 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from campaigns.sending import receipts
+from campaigns.sending import receipt_writing, receipts
+from campaigns.sending.models import MessageState
 from campaigns.sending.receipt_writing import Key, Written, write_receipts
 from campaigns.sending.tables import message, session
 from gateway.app import build_gateway
@@ -243,6 +244,19 @@ async def test_receipts_move_a_message_forward_only(
     for level in levels:
         await hooked.tell(ack(ALICE, row.wa_id, level))
     assert await state_of(hooked.world, row) == state
+
+
+async def test_without_their_rules_a_late_receipt_would_take_a_message_back(
+    at_rest: tuple[Hooked, AnyRow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    hooked, row = at_rest
+    told = {2: MessageState.DELIVERED, 3: MessageState.READ}
+    monkeypatch.setattr(receipt_writing, "stronger", lambda _known, level: level)
+    monkeypatch.setattr(receipt_writing, "after_receipt", lambda _state, level, *_, **__: told[level])
+    for level in (3, 2):
+        await hooked.tell(ack(ALICE, row.wa_id, level))
+    assert await state_of(hooked.world, row) == "delivered"
 
 
 @pytest.mark.parametrize("chat", ["447700900100@c.us", "99887766554433@lid", "447700900100@s.whatsapp.net"])
