@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Integer, Select, and_, bindparam, func, insert, or_, select, true, update
+from sqlalchemy import Integer, Select, String, and_, bindparam, func, insert, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -43,12 +43,12 @@ _EVENT_TIMES = select(session.c.sender_id, session.c.event_at).where(
     session.c.server_id == bindparam("b_server"), session.c.event_at > 0
 )
 
-_active = batch("active", sender_id=Integer(), status_at=SECONDS, event_at=SECONDS, at=SECONDS)
-_NOTE_ACTIVE = (
+_active = batch("active", sender_id=Integer(), server_id=String(), status_at=SECONDS, event_at=SECONDS, at=SECONDS)
+NOTE_ACTIVITIES = (
     update(session)
     .where(
         session.c.sender_id == _active.c.sender_id,
-        session.c.server_id == bindparam("b_server"),
+        session.c.server_id == _active.c.server_id,
         session.c.state == SessionState.CONNECTED,
         session.c.status_at == _active.c.status_at,
         session.c.event_at == _active.c.event_at,
@@ -163,10 +163,10 @@ async def transition(tx: AsyncConnection, row: AnyRow, after: SessionState, **va
     return result.rowcount == 1
 
 
-async def note_activities(tx: AsyncConnection, server_id: str, activities: Sequence[tuple[AnyRow, float]]) -> None:
+async def note_activities(tx: AsyncConnection, activities: Sequence[tuple[AnyRow, float]]) -> None:
     """Write when connected sessions were last active, as WAHA says; not where one was heard of since it was read."""
-    rows = sorted((row.sender_id, row.status_at, row.event_at, at) for row, at in activities)
-    await tx.execute(_NOTE_ACTIVE, {"active": pack(rows), "b_server": server_id})
+    rows = sorted((row.sender_id, row.server_id, row.status_at, row.event_at, at) for row, at in activities)
+    await tx.execute(NOTE_ACTIVITIES, {"active": pack(rows)})
 
 
 async def change(tx: AsyncConnection, sender_id: int, **values: Any) -> None:

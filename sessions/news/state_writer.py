@@ -111,10 +111,10 @@ class StateWriter:
         """Take the answer to a question that was asked after `row` was read."""
         await self.take(member, row, _told(info))
 
-    async def on_activities(self, member: Member, activities: Sequence[tuple[AnyRow, float]]) -> None:
+    async def on_activities(self, activities: Sequence[tuple[AnyRow, float]]) -> None:
         """Take answers that told nothing but an activity: all together, as whoever sends tells one each minute."""
         async with self._db.write() as tx:
-            await queries.note_activities(tx, member.id, activities)
+            await queries.note_activities(tx, activities)
 
     def differs(self, row: AnyRow, info: SessionInfo, now: float) -> bool:
         """Whether an answer says something that `row` does not."""

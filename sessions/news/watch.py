@@ -198,7 +198,7 @@ class ServerWatch:
             else:
                 changed |= await self._compare(row, infos.get(row.name), now, active)
         if active:
-            await parts.writer.on_activities(member, active)
+            await parts.writer.on_activities(active)
         await parts.fleet.note_ghosts(member, sorted(set(infos) - {row.name for row in rows}))
         if changed:
             async with parts.db.read() as connection:

@@ -271,7 +271,7 @@ async def test_an_activity_of_a_session_that_was_heard_of_meanwhile_is_not_writt
     async with fleet.gateway.db.write() as tx:
         await change(tx, before[ANN].sender_id, status_at=before[ANN].status_at + 1)
         at = fleet.clock.now() + HOUR
-        await note_activities(tx, before[ANN].server_id, [(before[ANN], at), (before[BEN], at)])
+        await note_activities(tx, [(before[ANN], at), (before[BEN], at)])
     after = await fleet.rows()
     assert after[ANN].last_active == before[ANN].last_active
     assert after[BEN].last_active == at
