@@ -44,6 +44,8 @@ MAX_REST_SECONDS = 0.25
 LEAST_REST_SECONDS = 0.002
 GATHER_SECONDS = 0.03
 """How long an answer waits at most for others to share a transaction with."""
+PACED_GATHER_SECONDS = 0.08
+"""The same where all lanes rest meanwhile: an eighth of their delay at most."""
 UNSTORABLE = "what became of it could not be stored"
 EARLY_SECONDS = 1e-6
 """Seconds since 1970 as doubles are no finer."""
@@ -235,7 +237,8 @@ class Dispatcher:
         self._delays = delays
         self._starts.spreading = delays.message > 0
         self._lanes_wait = delays.message == 0
-        self._gather_seconds = GATHER_SECONDS if self._lanes_wait else min(GATHER_SECONDS, delays.message / 4)
+        shortest = min((delay for delay in (delays.message, delays.switch) if delay > 0), default=0.0)
+        self._gather_seconds = GATHER_SECONDS if self._lanes_wait else min(PACED_GATHER_SECONDS, shortest / 8)
 
     def _report(self, turn: Turn) -> None:
         for claim in turn.lost:
@@ -305,6 +308,8 @@ class Dispatcher:
         self._outcomes.append((flight.claim, outcome))
         if self._lanes_wait and len(self._outcomes) >= self._flights.under_way:
             self._wake.set()
+        elif (own := flight.claim.own_delay) is not None:
+            self._clock.call_later(min(self._gather_seconds, own / 8), self._wake.set)
         elif len(self._outcomes) == 1:
             self._clock.call_later(self._gather_seconds, self._wake.set)
 

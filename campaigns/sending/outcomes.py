@@ -27,6 +27,7 @@ class Claim:
     sender is locked, and may still write to this recipient. `strikes` are the sender's locks without a told end.
     `gated`: its campaign's messages leave one by one. From `closes_at` on nothing of its campaign may leave for now.
     `accounts` are those whose suppressions count, and `person` is who may have opted out (empty: it does not matter).
+    `own_delay` is the sender's message delay, where it has one of its own.
     """
 
     task: Task
@@ -54,6 +55,7 @@ class Claim:
     closes_at: float = IDLE
     accounts: tuple[str, ...] = ()
     person: str = ""
+    own_delay: float | None = None
 
 
 class Result(StrEnum):

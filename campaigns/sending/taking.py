@@ -118,4 +118,5 @@ def _claim(round_: Round, pick: Pick, head: Head) -> Claim:
         closes_at=campaign.closes_at,
         accounts=accounts_of(pick),
         person="" if campaign.purpose == Purpose.CONFIRMATION else person_of(head.phone),
+        own_delay=row.message_delay,
     )
