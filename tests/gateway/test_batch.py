@@ -1,15 +1,18 @@
 """Rows and lists that travel as one JSON parameter, on both databases."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Integer, Select, String, select, text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Dialect, Integer, Select, String, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 
+from gateway import schema
 from gateway.batch import batch, is_among, pack, pack_values
 from gateway.db import ID, SECONDS, Database
 from sessions.queries import session
+from tests.harness.databases import sqlite_url
 
 ROWS = [
     (1, "0190a000-0000-7000-8000-000000000001", 1_800_000_000.123456, 'it\'s "quoted" \\ and 日本'),
@@ -52,6 +55,16 @@ async def test_what_is_not_in_a_list_is_found_too(db: Database) -> None:
         assert list(found.scalars()) == [1]
 
 
+async def test_sqlite_looks_a_list_up_in_an_index(tmp_path: Path) -> None:
+    db = Database(sqlite_url(tmp_path))
+    await schema.migrate(db)
+    query = _in_sql(select(session.c.name).where(is_among(session.c.sender_id, "wanted", Integer())), sqlite.dialect())
+    async with db.read() as connection:
+        rows = (await connection.execute(text(f"EXPLAIN QUERY PLAN {query}"))).all()
+    assert rows[0].detail == "SEARCH session USING INTEGER PRIMARY KEY (rowid=?)"
+    await db.close()
+
+
 @pytest.mark.postgres
 async def test_postgresql_looks_a_list_up_in_an_index_whatever_it_guesses_of_other_conditions(
     postgres_url: str,
@@ -59,17 +72,17 @@ async def test_postgresql_looks_a_list_up_in_an_index_whatever_it_guesses_of_oth
     """With a condition of which PostgreSQL expects one row it would compare each row with each of the list."""
     db = Database(postgres_url)
     found = is_among(session.c.sender_id, "wanted", Integer())
-    plan = text(f"EXPLAIN {_in_sql(select(session.c.name).where(found, session.c.state == 'CONNECTED'))}")
+    query = _in_sql(select(session.c.name).where(found, session.c.state == "CONNECTED"), postgresql.dialect())  # type: ignore[no-untyped-call]
     async with db.read() as connection:
-        lines = "\n".join((await connection.execute(plan)).scalars())
+        lines = "\n".join((await connection.execute(text(f"EXPLAIN {query}"))).scalars())
     assert "Index Cond: (sender_id = ANY (" in lines
     await db.close()
 
 
-def _in_sql(query: Select[Any]) -> str:
+def _in_sql(query: Select[Any], dialect: Dialect) -> str:
     """A query with its values in it, a list of two numbers among them."""
     filled = query.params(wanted=pack_values([1, 2]))
-    return str(filled.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}))  # type: ignore[no-untyped-call]
+    return str(filled.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 
 async def test_two_batches_of_other_columns_are_not_taken_for_each_other(db: Database) -> None:
