@@ -6,7 +6,8 @@ or rolls back on an error. Nobody holds a transaction across a network call.
 On SQLite writers queue up in this process (fairly, instead of by SQLite's polling) and begin IMMEDIATE; on PostgreSQL
 row locks do the same work. What is written to SQLite is executed where it is called: a change of threads takes longer
 than most statements, and on a busy event loop hundreds of times as long, with everybody else waiting for the writer.
-Only the commit, which waits for the disk, is left to a thread; and so is what is read, which may be much.
+Only the commit, which waits for the disk, is left to a thread; and so is what is read, which may be much, and what is
+written `aside`, by those who would rather wait longer themselves than hold up the event loop.
 
 Times in tables are epoch seconds as doubles, the same on both databases. `gateway_now()` in SQL is the only
 clock that rows obey: on SQLite it is this process's clock (one process owns the file), on PostgreSQL it is the
@@ -210,14 +211,14 @@ class Database:
             yield plain if self.is_sqlite else await plain.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
-    async def write(self, *, bulk: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def write(self, *, bulk: bool = False, aside: bool = False) -> AsyncIterator[AsyncConnection]:
         """A connection in a transaction that commits when the block ends without an error.
 
-        With `bulk` it is for statements that take some milliseconds each: on SQLite they get a thread, and PostgreSQL
-        has longer until it counts as away.
+        With `aside` it is for statements that take some milliseconds each: on SQLite they get a thread. With `bulk` it
+        is for those that take seconds: PostgreSQL has longer, too, until it counts as away.
         """
         async with self._writing or nullcontext():
-            if self._writer is not None and not bulk:
+            if self._writer is not None and not (bulk or aside):
                 async with self._write_here(self._writer) as connection:
                     yield connection
             else:

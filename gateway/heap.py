@@ -4,6 +4,9 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+RARELY = (10_000, 20, 20)
+"""When to collect: what a message needs is given back without it, and whatever is left in circles is little."""
+
 
 @contextmanager
 def growing_heap() -> Iterator[None]:
@@ -20,7 +23,9 @@ def growing_heap() -> Iterator[None]:
 def settle_heap() -> None:
     """Take all that is there now out of every later collection: modules and routes stay for good.
 
-    A collection holds up all threads of the process; to be called when everything is built, and before it serves.
+    A collection holds up all threads of the process; to be called when everything is built, and before it serves. From
+    then on it is a matter of many objects: Python's own thresholds are reached by every group of messages.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*RARELY)

@@ -59,7 +59,7 @@ async def _choose_all(round_: Round, waiting: Sequence[DueLane]) -> list[Pick]:
                 _allow_again(pick)
                 pick.share.barred = (pick.share.campaign.next_at or 0.0) <= round_.horizon
             else:
-                pick.share.campaign.taken.append(pick)
+                pick.share.campaign.taken.add(pick.head.id)
         picks += found
         if len(found) == len(waiting):
             break
@@ -118,7 +118,6 @@ async def _answer_people(round_: Round, rests: dict[int, Rest]) -> list[Pick]:
     for sender_id in sorted(await with_correspondents(round_.tx, list(locked))):
         pick = await _find_reply(round_, locked[sender_id])
         if pick is not None:
-            pick.share.campaign.taken.append(pick)
             picks.append(pick)
     return picks
 
@@ -134,6 +133,7 @@ async def _find_reply(round_: Round, row: DueLane) -> Pick | None:
         if head is not None:
             if share.campaign.allowance is not None:
                 share.campaign.allowance.left -= 1
+            share.campaign.taken.add(head.id)
             return Pick(row, share, goes, share.campaign.gated and not failover, head, is_reply=True)
     return None
 

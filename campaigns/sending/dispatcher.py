@@ -179,7 +179,7 @@ class Dispatcher:
         renewals = self._flights.to_renew(started)
         self._last_turn = started
         try:
-            async with self._db.write() as tx:
+            async with self._db.write(aside=not self._lanes_wait) as tx:
                 turn = await take_turn(
                     tx,
                     self._settings,
@@ -233,7 +233,10 @@ class Dispatcher:
         return [(claim, self._unknown(UNSTORABLE))]
 
     def _note_delays(self, delays: Delays) -> None:
-        """Where lanes rest between two messages there is time to gather; where not, they wait for their settlement."""
+        """Where lanes rest between two messages there is time to gather; where not, they wait for their settlement.
+
+        A turn that nobody waits for is taken beside the event loop, which would be late for others meanwhile.
+        """
         self._delays = delays
         self._starts.spreading = delays.message > 0
         self._lanes_wait = delays.message == 0

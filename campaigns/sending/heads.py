@@ -72,7 +72,7 @@ async def _note_next(round_: Round, campaign: Offering) -> None:
 async def _find_first_few(round_: Round, group: Sequence[Pick]) -> None:
     """Several lanes take from one pile: the first messages that nobody has taken in this round."""
     campaign = group[0].share.campaign
-    gone = campaign.gone
+    gone = campaign.taken
     params = {"campaign": campaign.row.id, "now": _until(round_, campaign), "count": len(group) + len(gone)}
     rows = fetch(Head, await round_.tx.execute(FIRST_FEW if campaign.next_at is None else FIRST_TIMED, params))
     for pick, head in zip(group, (row for row in rows if row.id not in gone), strict=False):
@@ -128,5 +128,5 @@ async def find_answer(round_: Round, row: DueLane, share: Share) -> Head | None:
     if of_share and not await _heads_of_shares(round_, [(campaign_id, row.sender_id)]):
         await _deal(round_, share.campaign)  # nobody else may be there to deal
     return await find_reply(
-        round_.tx, campaign_id, row.sender_id, round_.turn.now, share.campaign.gone, of_share=of_share
+        round_.tx, campaign_id, row.sender_id, round_.turn.now, share.campaign.taken, of_share=of_share
     )

@@ -28,8 +28,10 @@ class Offering:
     """A campaign that has something to send. `gated`: its messages leave one by one, through all its senders.
 
     Nothing of it may leave before `next_at`; None where its messages have no times of their own. `turn` is the position
-    whose turn it is. `allowance` is what its client may send today, where it has a client with a daily limit. `pool`
-    are its senders in turn, with whether each is able to send; it is read where it is needed.
+    whose turn it is. `allowance` is what its client may send today, where it has a client with a daily limit. `taken`
+    are the ids of the messages that lanes have taken in this round, and not the picks, which know their campaign: the
+    garbage collector would have to find such circles, and holds up all lanes meanwhile. `pool` are its senders in turn,
+    with whether each is able to send; it is read where it is needed.
     """
 
     row: OfferedCampaign
@@ -37,18 +39,13 @@ class Offering:
     turn: int
     next_at: float | None
     allowance: Allowance | None = None
-    taken: list["Pick"] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
     pool: Sequence[PoolSender] = ()
 
     @property
     def position_in_turn(self) -> int | None:
         """Whose turn it is, among those that are able."""
         return turn_of(self.turn, [bool(row.able) for row in self.pool], failover=self.row.failover)
-
-    @property
-    def gone(self) -> set[str]:
-        """The ids of the messages that lanes have taken in this round."""
-        return {pick.head.id for pick in self.taken if pick.head is not None}
 
 
 @dataclass(slots=True, eq=False)

@@ -181,11 +181,11 @@ class VirtualDatabase(Database):
                 yield connection
 
     @asynccontextmanager
-    async def write(self, *, bulk: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def write(self, **how: bool) -> AsyncIterator[AsyncConnection]:
         """As the gateway's; what is being written when the process dies is rolled back."""
         self._refuse_if_dead()
         with virtual_loop().outside_work():
-            async with super().write(bulk=bulk) as connection:
+            async with super().write(**how) as connection:
                 yield connection
                 self._refuse_if_dead()
 

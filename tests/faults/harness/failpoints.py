@@ -66,8 +66,8 @@ def die_at(step: Step, send: int, how: signal.Signals = signal.SIGKILL) -> None:
         return answer
 
     @asynccontextmanager
-    async def write(db: Database, *, bulk: bool = False) -> AsyncIterator[AsyncConnection]:
-        async with written(db, bulk=bulk) as tx:
+    async def write(db: Database, **how: bool) -> AsyncIterator[AsyncConnection]:
+        async with written(db, **how) as tx:
             yield tx
             settled = watch.message_id is not None and await _is_settled(tx, watch.message_id)
             if settled and step == "settlement written":
@@ -184,9 +184,9 @@ def take_failures_for_commits() -> None:
     written = Database.write
 
     @asynccontextmanager
-    async def write(db: Database, *, bulk: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def write(db: Database, **how: bool) -> AsyncIterator[AsyncConnection]:
         with contextlib.suppress(SQLAlchemyError):
-            async with written(db, bulk=bulk) as tx:
+            async with written(db, **how) as tx:
                 yield tx
 
     swap(Database, "write", write)

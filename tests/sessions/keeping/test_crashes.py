@@ -62,10 +62,10 @@ class MortalDatabase(VirtualDatabase):
         self._life = MortalDatabase.life
 
     @asynccontextmanager
-    async def write(self, *, bulk: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def write(self, **how: bool) -> AsyncIterator[AsyncConnection]:
         """As the gateway's; a step when it is committed."""
         self.dead = self._life.died.is_set()
-        async with super().write(bulk=bulk) as connection:
+        async with super().write(**how) as connection:
             yield connection
         await self._life.step()
 
