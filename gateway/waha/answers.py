@@ -48,11 +48,11 @@ def read_session(body: object) -> SessionInfo:
     )
 
 
-def read_sessions(body: object) -> list[SessionInfo]:
-    """The list of sessions."""
+def list_of_sessions(body: object) -> list[object]:
+    """What `read_session` reads, each."""
     if not isinstance(body, list):
         raise WahaUnexpectedAnswer("WAHA's answer is not a list of sessions")
-    return [read_session(session) for session in body]
+    return body
 
 
 def read_qr(body: object) -> QrCode:

@@ -20,6 +20,7 @@ import httpx
 import orjson
 from httpx_aiohttp import AiohttpTransport
 
+from gateway.politeness import politely
 from gateway.waha import answers
 from gateway.waha.addresses import check_base_url, path_segment
 from gateway.waha.errors import MessageNotFound, WahaInvalidRequest, WahaUnexpectedAnswer
@@ -126,10 +127,12 @@ class WahaClient:
         """Return the sessions; without `all` stopped ones are left out."""
         path = _LIST_ROUTE if all else "/api/sessions"
         response = await self._fetch("GET", path, timeout=self._lifecycle_timeout)
-        if (path, response.content) != self._listed:  # mostly nothing has changed, and reading costs more than asking
-            self._sessions = answers.read_sessions(_decode(response))
-            self._listed = (path, response.content)
-        return list(self._sessions)
+        if (path, response.content) == self._listed:  # mostly nothing has changed, and reading costs more than asking
+            return list(self._sessions)
+        bodies = answers.list_of_sessions(_decode(response))
+        sessions = [answers.read_session(body) async for body in politely(bodies)]
+        self._sessions, self._listed = sessions, (path, response.content)
+        return list(sessions)
 
     async def get_session(self, name: str) -> SessionInfo:
         """Return one session; raises `SessionNotFound`."""

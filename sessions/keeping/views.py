@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from gateway.db import AnyRow
 from gateway.waha.schemas import JsonObject, SessionInfo, WahaStatus
 from sessions.keeping.decisions import Drift, View
@@ -34,7 +32,7 @@ class Viewer:
 
     def __init__(self, wanted_config: Callable[[AnyRow], Mapping[str, Any]]) -> None:
         self._wanted_config = wanted_config
-        self._well: dict[int, int] = {}
+        self._well: dict[int, tuple[str, JsonObject]] = {}
 
     def is_well(self, row: AnyRow, info: SessionInfo | None) -> bool:
         """Whether there is surely nothing to decide: the cheap look that nearly all sessions of a sweep end at."""
@@ -74,7 +72,7 @@ class Viewer:
         )
 
     def _drift_of(self, row: AnyRow, config: JsonObject) -> Drift:
-        known = hash((row.server_id, orjson.dumps(config)))
+        known = (row.server_id, config)
         if self._well.get(row.sender_id) == known:
             return Drift.NONE
         wanted = self._wanted_config(row)

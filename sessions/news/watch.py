@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.clock import Clock
 from gateway.db import AnyRow, Database, read_now
+from gateway.politeness import politely
 from gateway.waha.errors import WahaError
 from gateway.waha.events import EventStream
 from gateway.waha.schemas import Connected, SessionInfo
@@ -192,7 +193,7 @@ class ServerWatch:
         parts.fleet.note_answer(member, now)
         changed, outrun = False, set()
         active: list[tuple[AnyRow, float]] = []
-        for row in rows:
+        async for row in politely(rows):
             if row.status_at >= asked_at or row.event_at != heard.get(row.sender_id, 0.0):
                 outrun.add(row.sender_id)
             else:

@@ -78,7 +78,8 @@ def test_a_session_needs_only_a_name_and_a_status() -> None:
 
 
 def test_a_status_of_a_newer_waha_is_unknown_but_the_list_is_read() -> None:
-    sessions = answers.read_sessions([{"name": "a", "status": "HIBERNATING"}, {"name": "b", "status": "FAILED"}])
+    bodies = answers.list_of_sessions([{"name": "a", "status": "HIBERNATING"}, {"name": "b", "status": "FAILED"}])
+    sessions = [answers.read_session(body) for body in bodies]
 
     assert [session.status for session in sessions] == [WahaStatus.UNKNOWN, WahaStatus.FAILED]
 
@@ -132,8 +133,7 @@ UNREADABLE: list[tuple[Any, object]] = [
     (answers.read_session, {"name": "alice"}),
     (answers.read_session, None),
     (answers.read_session, {"name": 7, "status": "WORKING"}),
-    (answers.read_sessions, {"sessions": []}),
-    (answers.read_sessions, [None]),
+    (answers.list_of_sessions, {"sessions": []}),
     (answers.read_qr, {"mimetype": "image/png", "data": "..."}),
     (answers.read_pairing_code, None),
     (answers.read_version, {"version": "2026.7.1"}),

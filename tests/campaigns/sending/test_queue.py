@@ -1,6 +1,7 @@
 """Claiming and settling, one turn at a time, on both databases."""
 
 import asyncio
+import gc
 from dataclasses import replace
 
 import pytest
@@ -634,3 +635,27 @@ async def test_an_id_of_the_engine_that_cannot_be_kept_holds_nothing_up(open_boo
     kept = [(await books.message(claim.message_id)).wa_id for claim in claims]
     assert kept == ["SAME", claims[1].wa_id, claims[2].wa_id]
     await books.check()
+
+
+# --- what a turn leaves behind ------------------------------------------------------------------------------------
+
+
+async def test_turns_leave_nothing_that_only_the_garbage_collector_can_find(open_books: OpenBooks) -> None:
+    books = await open_books(4)
+    await books.submit(8)
+    await send_all(books, 8)  # what is made once is made now
+    await books.submit(20, rotation="fastest")
+    await books.submit(20)
+    gc.collect()
+    gc.disable()
+    try:
+        await send_all(books, 40)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        circles = {type(item).__qualname__ for item in gc.garbage if type(item).__module__.startswith("campaigns.")}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+    assert circles == set()
