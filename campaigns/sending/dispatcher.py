@@ -17,6 +17,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from campaigns.audience.optouts.stops import Stops
 from campaigns.schedules.starting import ScheduleStarter
+from campaigns.sending.clock_readings import ClockReadings
 from campaigns.sending.flights import Flight, Flights, Starts
 from campaigns.sending.last_look import LastLook
 from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Result, Task, Turn
@@ -76,8 +77,9 @@ class Dispatcher:
         self._starter = starter
         self._stops = stops
         self._flights = Flights(settings.lease_seconds, give_up_seconds=timeout_seconds + 30.0)
-        self._last_look = LastLook(db, clock, self._flights.armed_until)
+        self._last_look = LastLook(db, clock, self._flights.armed)
         self._starts = Starts(settings.horizon_seconds)
+        self._readings = ClockReadings()
         self._steadiness = Steadiness(settings.lease_seconds)
         self._outcomes: list[tuple[Claim, Outcome]] = []
         self._one_by_one = False  # while the database refuses one of them, and nobody knows which
@@ -192,6 +194,7 @@ class Dispatcher:
                     looking_for_fallen=started >= self._look_at_fallen,
                     mending_times=self._steadiness.was_set_back,
                     delays_before=self._delays,
+                    readings=self._readings,
                 )
         except (DatabaseAway, OperationalError, InterfaceError, OSError) as error:  # it will be back
             log.error("turn_failed", error=str(error), outcomes=len(outcomes))
@@ -266,6 +269,8 @@ class Dispatcher:
             return
         at = turn.monotonic + claim.fire_at - turn.now
         self._fire(flight, self._starts.start_at(at, self._clock.monotonic()) if claim.task is Task.SEND else at)
+        if flight.timer is not None:
+            self._last_look.expect(flight.fires_at)
 
     def _fire(self, flight: Flight, at: float) -> None:
         """Let it go as soon as the moment has come, and not before: an event loop's timers may be early."""

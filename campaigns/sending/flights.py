@@ -74,10 +74,9 @@ class Flights:
         """Those that have no outcome yet."""
         return list(self._by_sender.values())
 
-    def armed_until(self, until: float) -> list[Claim]:
-        """What is armed, and is to fire until then."""
-        flights = self._by_sender.values()
-        return [flight.claim for flight in flights if flight.timer is not None and flight.fires_at <= until]
+    def armed(self) -> list[tuple[float, Claim]]:
+        """What is armed, and when it is to fire."""
+        return [(flight.fires_at, flight.claim) for flight in self._by_sender.values() if flight.timer is not None]
 
     def tasks(self) -> list[asyncio.Task[None]]:
         """Those that are under way."""

@@ -1,11 +1,13 @@
 """The last look before a message leaves: whether its recipient has opted out since it was claimed.
 
 On SQLite one process writes everything, and what it stops it holds against each message itself (`stops.py`). On
-PostgreSQL another replica may have stored the opt-out, so the database is asked once more, a moment before. Messages
-that leave within some milliseconds share one statement. Where the database does not answer, nothing leaves.
+PostgreSQL another replica may have stored the opt-out, so the database is asked once more, a moment before: so early
+that its answer is there when a message leaves. Messages that leave within some milliseconds share one statement. Where
+the database does not answer, nothing leaves.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -27,8 +29,8 @@ TRIES = 5
 AT_ONCE = 8
 """How many messages leave before others get their turn: the next claim waits for its database's answers meanwhile."""
 
-SOON_SECONDS = 0.03
-"""Who is to leave so soon is asked for with those who leave now: a lane of a thousand leaves each millisecond."""
+AHEAD_SECONDS = 0.02
+"""How long before a message leaves its look is made at the latest; and those that leave in twice that share it."""
 
 _asked = batch("asked", place=Integer(), person=String(), account_id=String(), owner=String())
 _LOOK = select(_asked.c.place).where(suppressed(_asked.c.person, _asked.c.account_id, _asked.c.owner))
@@ -46,17 +48,25 @@ class _Look:
 class LastLook:
     """Asks whether claimed messages may still leave.
 
-    `leaving_until` gives the claims that are to leave until then, on this process's own clock.
+    `armed` gives the claims that are to leave, and when, on this process's own clock.
     """
 
-    def __init__(self, db: Database, clock: Clock, leaving_until: Callable[[float], Iterable[Claim]]) -> None:
+    def __init__(self, db: Database, clock: Clock, armed: Callable[[], Iterable[tuple[float, Claim]]]) -> None:
         self._db = db
         self._clock = clock
-        self._leaving_until = leaving_until
+        self._armed = armed
         self._waiting: list[_Look] = []
         self._ahead: dict[int, _Look] = {}
         """By sender: those that were asked for before they left."""
+        self._ask_at = math.inf
+        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
+
+    def expect(self, leaves_at: float) -> None:
+        """A message is armed, and leaves then: have it asked for before."""
+        if not self._db.is_sqlite and leaves_at - AHEAD_SECONDS < self._ask_at:
+            self._ask_at = leaves_at - AHEAD_SECONDS
+            self._set_timer()
 
     async def may_leave(self, claim: Claim) -> bool:
         """Whether the recipient may be written to now; on SQLite nothing is asked."""
@@ -80,37 +90,57 @@ class LastLook:
     def _ask(self, claim: Claim) -> _Look:
         look = _new_look(claim)
         self._waiting.append(look)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._answer_all(), name="last look")
+        self._begin()
         return look
 
+    def _begin(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._answer_all(), name="last look")
+
+    def _set_timer(self) -> None:
+        """Begin when the next messages are to be asked for, unless somebody does before."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._ask_at < math.inf:
+            self._timer = self._clock.call_later(max(0.0, self._ask_at - self._clock.monotonic()), self._begin)
+
     async def _answer_all(self) -> None:
-        while self._waiting:
+        while True:  # at least once: a timer may be early
             began_at = self._clock.monotonic()
-            looks, self._waiting = self._waiting + self._look_ahead(began_at + SOON_SECONDS), []
+            looks, self._waiting = self._waiting + self._look_ahead(began_at + 2 * AHEAD_SECONDS), []
             for look in looks:
                 look.began_at = began_at
-            refused = set[int]()
-            try:
-                refused = await self._look([look.claim for look in looks])
-            except (SQLAlchemyError, OSError) as error:
-                log.error("last_look_failed", error=str(error), messages=len(looks))
-                refused = set(range(len(looks)))
-            for place, look in enumerate(looks):
-                if place and place % AT_ONCE == 0:
-                    await asyncio.sleep(0)
-                if not look.answer.done():  # whoever asked may have been cancelled
-                    look.answer.set_result(place not in refused)
+            if looks:
+                await self._answer(looks)
+            if not self._waiting and self._ask_at > self._clock.monotonic():
+                return
+
+    async def _answer(self, looks: Sequence[_Look]) -> None:
+        refused = set[int]()
+        try:
+            refused = await self._look([look.claim for look in looks])
+        except (SQLAlchemyError, OSError) as error:
+            log.error("last_look_failed", error=str(error), messages=len(looks))
+            refused = set(range(len(looks)))
+        for place, look in enumerate(looks):
+            if place and place % AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if not look.answer.done():  # whoever asked may have been cancelled
+                look.answer.set_result(place not in refused)
 
     def _look_ahead(self, until: float) -> list[_Look]:
-        """Looks for those that leave until then, and were not asked for."""
-        looks = [
-            _new_look(claim)
-            for claim in self._leaving_until(until)
-            if claim.person and ((known := self._ahead.get(claim.sender_id)) is None or known.claim is not claim)
-        ]
+        """Looks for those that leave until then, and were not asked for; the next are asked for when it is time."""
+        armed = list(self._armed())
+        looks = [_new_look(claim) for at, claim in armed if at <= until and self._is_to_be_asked_for(claim)]
         self._ahead.update((look.claim.sender_id, look) for look in looks)
+        self._ask_at = min((at for at, _ in armed if at > until), default=math.inf) - AHEAD_SECONDS
+        self._set_timer()
         return looks
+
+    def _is_to_be_asked_for(self, claim: Claim) -> bool:
+        known = self._ahead.get(claim.sender_id)
+        return bool(claim.person) and (known is None or known.claim is not claim)
 
     async def _look(self, claims: Sequence[Claim]) -> set[int]:
         """The places of those that may not leave."""

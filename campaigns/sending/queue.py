@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.sending.alarms import IS_FILLED, IS_UNFILLED, hand_over, ring
 from campaigns.sending.claiming import claim_due
+from campaigns.sending.clock_readings import ClockReadings
 from campaigns.sending.lanes import (
     MESSAGE_DELAY,
     SENDER_SWITCH_DELAY,
@@ -71,19 +72,23 @@ async def take_turn(
     looking_for_fallen: bool = False,
     mending_times: bool = False,
     delays_before: Delays | None = None,
+    readings: ClockReadings | None = None,
 ) -> Turn:
     """Settle `outcomes`, renew the leases of `renewals`, do what the clock does to campaigns, and claim what is due.
 
     Before the database's time is read, this process's own is: so an answer's age is never overestimated. After it, it
-    is read again: so nothing fires early. A gap never comes out shorter than told. `room`: how many lanes are looked at
+    is read again: so nothing fires early. A gap never comes out shorter than told; with the `readings` of earlier turns
+    hardly longer. `room`: how many lanes are looked at
     at most; `starts`: how many schedules may be begun. `mending_times`: the database's clock may have been set back
     since the last turn. `delays_before` are those of this replica's last turn: where they have been changed during it,
     whoever changed them could not see the lanes that it freed.
     """
     before = clock.monotonic()
     start = (await tx.execute(_START)).one()
+    now = float(start.now)
+    before, after = (readings or ClockReadings()).note(before, now, clock.monotonic())
     delays = Delays(message=start.message_delay or 0.0, switch=start.switch_delay or 0.0)
-    turn = Turn(now=float(start.now), monotonic=clock.monotonic(), delays=delays)
+    turn = Turn(now, after, delays)
     if mending_times:
         await forget_the_future(tx, turn.now, settings.lease_seconds)
     if delays_before not in (None, delays):
