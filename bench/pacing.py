@@ -2,7 +2,8 @@
 
 A gap is counted from the moment at which the sink began to answer to the moment at which the lane's next request
 had arrived whole. No gap may be shorter than the delay; how much longer it was is the lateness, which counts from
-each lane's second message, because all first ones are due at once.
+each lane's second message, because all first ones are due at once. How long the disk made a file of nobody's wait is
+told beside it.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from itertools import pairwise
 import uvloop
 
 from bench import options
+from bench.disk import DiskWatch
 from bench.report import Figure, Goal, Report, Sense, describe_machine, quantile
 from bench.sink import Sent
 from bench.stage import Load, set_stage
@@ -54,7 +56,8 @@ def makespan_ratio(lanes: Sequence[Sequence[Sent]], delay: float, started_at: fl
 async def measure(load: Load, database: str, latency: float) -> Report:
     """Run the benchmark; takes as long as the load is."""
     async with set_stage(load, database, latency) as stage:
-        spent = await stage.run()
+        with DiskWatch() as disk:
+            spent = await stage.run()
         record = await stage.sink.record()
     lanes = list(record.values())
     late = lateness(lanes, load.message_delay)
@@ -73,6 +76,8 @@ async def measure(load: Load, database: str, latency: float) -> Report:
             Figure("lateness p99", quantile(late, 0.99) * 1000, "ms", LATENESS_MS),
             Figure("lateness max", max(late, default=0.0) * 1000, "ms"),
             Figure("makespan / ideal", makespan_ratio(lanes, load.message_delay, spent.started_at), goal=MAKESPAN),
+            Figure("the disk's own fsync p99", quantile(disk.seconds, 0.99) * 1000, "ms"),
+            Figure("the disk's own fsync max", max(disk.seconds, default=0.0) * 1000, "ms"),
             Figure("CPU in use", spent.cpu_seconds / spent.seconds * 100, "% of a core"),
             Figure("messages missing or repeated", abs(load.messages - arrived), goal=NONE),
         ],

@@ -159,7 +159,7 @@ async def _put(base_url: str, path: str, body: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent Ctrl-C alone there")
 async def test_ctrl_c_pauses_the_campaign_and_resume_finishes_it(scene: Scene) -> None:
-    await scene.gateway.post("/api/admin/delays", {"MESSAGE_DELAY": 1000})
+    await scene.gateway.post("/api/admin/delays", {"MESSAGE_DELAY": 60_000})
     arguments = ("--sender", ADA, "--recipients", "list.csv", "--template", "Hi", "--yes")
     async with shell(scene, *arguments) as process:
         assert process.stdout is not None
@@ -183,6 +183,11 @@ async def test_ctrl_c_pauses_the_campaign_and_resume_finishes_it(scene: Scene) -
     assert len(await scene.accepted()) == 3
 
 
+def _with_ctrl_c() -> None:
+    """As at a terminal; tests that a shell runs in the background have it switched off, and hand that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.asynccontextmanager
 async def shell(scene: Scene, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """The command as a process of its own."""
@@ -192,6 +197,7 @@ async def shell(scene: Scene, *arguments: str) -> AsyncIterator[asyncio.subproce
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        preexec_fn=_with_ctrl_c,
     )
     try:
         yield process
