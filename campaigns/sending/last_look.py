@@ -20,6 +20,7 @@ from campaigns.sending.outcomes import Claim
 from gateway.batch import batch, pack
 from gateway.clock import Clock
 from gateway.db import Database
+from gateway.politeness import politely
 
 log = structlog.get_logger()
 
@@ -123,9 +124,7 @@ class LastLook:
         except (SQLAlchemyError, OSError) as error:
             log.error("last_look_failed", error=str(error), messages=len(looks))
             refused = set(range(len(looks)))
-        for place, look in enumerate(looks):
-            if place and place % AT_ONCE == 0:
-                await asyncio.sleep(0)
+        async for place, look in politely(enumerate(looks), AT_ONCE):
             if not look.answer.done():  # whoever asked may have been cancelled
                 look.answer.set_result(place not in refused)
 
