@@ -113,7 +113,8 @@ class Session(SQLModel, table=True):
     the open pairing runs out (None: nobody asked for one); `requires_auth` says that only its phone can help.
 
     What WAHA says: `waha_status` since `status_at`; `event_at` is WAHA's own time of the last status event that was
-    taken, so that a repeated or late one changes nothing. `capping` is its quota of new chats as JSON, if any.
+    taken, or about that of the answer which told another status, so that a repeated or late event changes nothing.
+    `capping` is its quota of new chats as JSON, if any.
 
     Keeping: one lifecycle call at a time, by the lease `busy_by`, `busy_with`, `busy_until`. `repairs` in vain so far,
     the last at `repaired_at`, the next not before `repair_at`; the last `rejections` of them failed at once, as they do

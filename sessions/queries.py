@@ -82,7 +82,7 @@ async def sessions_on(connection: AsyncConnection, server_id: str) -> Sequence[A
 
 
 async def event_times(connection: AsyncConnection, server_id: str) -> dict[int, float]:
-    """WAHA's own time of the last event that was taken, by sender; those on this server that had one."""
+    """WAHA's own time of the last status that was taken, by sender; those on this server that had one."""
     rows = await connection.execute(_EVENT_TIMES, {"b_server": server_id})
     return {row.sender_id: row.event_at for row in rows}
 

@@ -1,8 +1,8 @@
 """What we tell about a session, kept true to what WAHA says about it.
 
 WAHA's word comes by event (`on_event`) or as an answer (`on_answer`); both end in one short transaction
-that compares and sets. Events may be repeated, late, out of order, or lost: one that is not newer than the last, or
-older than some seconds, changes nothing, and an answer counts only where nothing was heard since the question.
+that compares and sets. Events may be repeated, late, out of order, or lost: one that is not newer than the last news,
+or older than some seconds, changes nothing, and an answer counts only where nothing was heard since the question.
 """
 
 import asyncio
@@ -94,9 +94,11 @@ class StateWriter:
         if row is None:
             log.debug("foreign_session", server=member.name)
             return True
-        if event_at == row.event_at and event.status == row.waha_status:
-            return True  # heard already
-        if event_at is None or late or event_at <= row.event_at:
+        if event_at is None:
+            return False
+        if event_at <= row.event_at and event.status == row.waha_status:
+            return True  # known already
+        if late or event_at <= row.event_at:
             return False
         if event.status is WahaStatus.WORKING and _phone_of(event.me) is None:
             return False  # only once we know whose phone it is
@@ -107,9 +109,12 @@ class StateWriter:
         ahead = self._ahead[server_id] = max(event_at - now, self._ahead.get(server_id, 0.0))
         return event_at < now + ahead - LATE_SECONDS
 
-    async def on_answer(self, member: Member, row: AnyRow, info: SessionInfo) -> None:
-        """Take the answer to a question that was asked after `row` was read."""
-        await self.take(member, row, _told(info))
+    async def on_answer(self, member: Member, row: AnyRow, info: SessionInfo, answered_at: float | None = None) -> None:
+        """Take the answer to a question that was asked after `row` was read.
+
+        It came at `answered_at` of the database's time, None for now.
+        """
+        await self.take(member, row, _told(info), answered_at)
 
     async def on_activities(self, activities: Sequence[tuple[AnyRow, float]]) -> None:
         """Take answers that told nothing but an activity: all together, as whoever sends tells one each minute."""
@@ -164,8 +169,11 @@ class StateWriter:
 
     # --- one session --------------------------------------------------------------------------------------------
 
-    async def take(self, member: Member, row: AnyRow, told: Told) -> bool:
-        """Write what WAHA says; False if somebody else was faster, or if it may not be written."""
+    async def take(self, member: Member, row: AnyRow, told: Told, answered_at: float | None = None) -> bool:
+        """Write what WAHA says; False if somebody else was faster, or if it may not be written.
+
+        An answer is newer than each event of before it, however long that one waits to be heard.
+        """
         if told.status is WahaStatus.WORKING and _phone_of(told.me) is None:
             log.warning("account_unknown", number=row.number)  # nobody sends before it is known whose phone it is
             return False
@@ -176,6 +184,9 @@ class StateWriter:
         after, values = self._judge(row, told, now)
         if told.event_at is not None:
             values["event_at"] = told.event_at
+        elif told.status != row.waha_status:
+            by_its_clock = (now if answered_at is None else answered_at) + self._ahead.get(member.id, 0.0)
+            values["event_at"] = max(row.event_at, by_its_clock)
         return await self._write(row, after, me=told.me, **values)
 
     def _judge(self, row: AnyRow, told: Told, now: float) -> tuple[SessionState, dict[str, Any]]:

@@ -228,7 +228,7 @@ class ServerWatch:
         if active_at is not None:
             active.append((row, active_at))
         else:
-            await writer.on_answer(self.member, row, info)
+            await writer.on_answer(self.member, row, info, now)
         return True
 
     # --- events -------------------------------------------------------------------------------------------------

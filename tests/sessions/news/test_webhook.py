@@ -26,7 +26,7 @@ from gateway.waha.schemas import Event, MessageAckEvent, MessageAnyEvent, WahaSt
 from gateway.web import create_app
 from sessions.models import SessionState
 from sessions.news.state_writer import LATE_SECONDS, Told
-from sessions.queries import change
+from sessions.queries import change, find_session
 from tests.api.conftest import MakeWorld
 from tests.api.world import ALICE, World, until
 from tests.sessions.news.conftest import (
@@ -475,6 +475,33 @@ async def test_an_overtaken_status_that_was_read_before_the_later_one_was_writte
     overtaken = Told(WahaStatus.STARTING, event_at=row.event_at + 1)
     assert not await gateway.intake._writer.take(member, row, overtaken)
     assert (await session_of(hooked.world)).waha_status == "WORKING"
+
+
+async def test_a_status_from_before_an_answer_is_not_believed(at_rest: tuple[Hooked, AnyRow]) -> None:
+    """A sweep may see that a phone has scanned while the news that a code is shown still waits to be heard."""
+    hooked, _ = at_rest
+    gateway = hooked.world.gateway
+    (member,) = gateway.fleet.members
+    at = gateway.clock.now()
+    assert await gateway.intake.accept(member, parse(status(ALICE, "STARTING", at=at)))
+    info = await member.client.get_session(ALICE[1:])
+    await gateway.intake._writer.on_answer(member, await joined(hooked.world), info)
+    answered = await session_of(hooked.world)
+    assert answered.state == SessionState.CONNECTED
+
+    assert not await gateway.intake.accept(member, parse(status(ALICE, "SCAN_QR_CODE", at=at + 0.001)))
+    assert await gateway.intake.accept(member, parse(status(ALICE, "WORKING", at=at + 0.002, me=ALICE)))
+    assert await session_of(hooked.world) == answered
+    assert await gateway.intake.accept(member, parse(status(ALICE, "FAILED", at=gateway.clock.now() + 1)))
+    assert (await session_of(hooked.world)).state == SessionState.FAILED
+
+
+async def joined(world: World) -> AnyRow:
+    """Alice's session with its sender."""
+    async with world.db.read() as connection:
+        row = await find_session(connection, ALICE[1:])
+    assert row is not None
+    return row
 
 
 def parse(told: dict[str, Any]) -> Event:
