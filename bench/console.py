@@ -24,10 +24,10 @@ from bench import options
 from bench.databases import database_url
 from bench.filling import lengthen
 from bench.numbers import SENDERS, recipient_number, sender_number
-from bench.processes import Command
+from bench.processes import Command, until
 from bench.report import Figure, Goal, Report, Sense, describe_machine, quantile
 from bench.stage import TEXT
-from bench.world import Wishes, World, open_world, request
+from bench.world import PATIENCE_SECONDS, Wishes, World, open_world, request
 from gateway.vault import read_or_create_admin_token
 
 FIRST_BYTE = Goal(Sense.AT_MOST, 150.0)
@@ -80,7 +80,7 @@ async def measure(chosen: argparse.Namespace) -> Report:
         await lengthen(url, chosen.messages)
         gateway = await world.serve()
         cookie = await _log_in(gateway, folder)
-        first, whole, lateness = await _look(world, gateway, cookie, chosen.requests)
+        first, whole, lateness = await _look(world, gateway, cookie, chosen)
     return Report(
         name="console",
         work=(
@@ -135,7 +135,7 @@ async def _log_in(gateway: Command, folder: Path) -> str:
 
 
 async def _look(
-    world: World, gateway: Command, cookie: str, requests: int
+    world: World, gateway: Command, cookie: str, chosen: argparse.Namespace
 ) -> tuple[list[float], list[float], list[float | None]]:
     """Ask for the page while somebody watches it; gives seconds to the first byte, to the last, and of each update."""
     seen, before = Seen(), len(await world.transmissions())
@@ -143,15 +143,20 @@ async def _look(
         baseline = _sent(await (await http.get(HOME)).text())
         assert baseline is not None
         watching = asyncio.create_task(_watch(http, seen))
-        first, whole = await _ask(http, requests)
+        first, whole = await _ask(http, chosen.requests)
+
+        async def taken() -> list[float]:
+            """When what must have been shown by now was taken; what came later may not have been shown yet."""
+            latest = time.time() - 2 * LATE.limit
+            times = sorted(float(one["received_at"]) for one in await world.transmissions(before))
+            return [at for at in times if at < latest]
+
+        found = await until(taken, "messages went out while somebody watched", chosen.delay + PATIENCE_SECONDS)
         watching.cancel()
-    taken = [float(one["received_at"]) for one in await world.transmissions(before)]
-    until = seen.counts[-1][1] - LATE.limit  # what was taken later may not have been shown yet
     lateness: list[float | None] = []
-    for index, at in enumerate(sorted(taken)):
-        if at < until:
-            shown = seen.shown_at(baseline + index + 1)
-            lateness.append(None if shown is None else shown - at)
+    for index, at in enumerate(found):
+        shown = seen.shown_at(baseline + index + 1)
+        lateness.append(None if shown is None else shown - at)
     return first, whole, lateness
 
 

@@ -1,6 +1,6 @@
 """What the overview shows, read once for all who look.
 
-What changes with every message is read about twice a second; the sums of a day as well, or as much less often as they
+What changes with every message is read some times a second; the sums of a day as well, or as much less often as they
 take longer, because whatever waits for its time is counted with them; when campaigns will be done, and the curve, every
 few seconds.
 """
@@ -22,7 +22,8 @@ from sessions.keepalive import clocks
 from sessions.keepalive.clocks import Periods
 from sessions.models import SessionState
 
-FRESH_SECONDS = 0.4
+FRESH_SECONDS = 0.25
+"""A stream looks each half a second, and WAHA's answer has to be stored first: all of it within a second."""
 SLOW_SECONDS = 5.0
 SUMS_SHARE = 0.02
 """The share of the time in which the sums of a day may be read."""
@@ -122,7 +123,7 @@ class Figures:
         self._locks: dict[str | None, asyncio.Lock] = {}
 
     async def get(self, account_id: str | None) -> Overview:
-        """The overview, at most half a second old; all who ask at once share one look."""
+        """The overview, at most a quarter of a second old; all who ask at once share one look."""
         async with self._locks.setdefault(account_id, asyncio.Lock()):
             now = self._parts.clock.monotonic()
             kept = self._kept.get(account_id)
@@ -166,7 +167,7 @@ class Figures:
             began = clock.monotonic()
             totals = await queries.totals(connection, account_id, now - DAY_SECONDS)
             rest = min((clock.monotonic() - began) / SUMS_SHARE, SLOW_SECONDS)
-            sums = _Sums(began + max(rest, FRESH_SECONDS), totals)
+            sums = _Sums(began + rest, totals)
             self._sums[account_id] = sums
         return sums.totals
 
