@@ -1,6 +1,6 @@
 """The clock that everything of ours asks for the time, so that a test can move it.
 
-In SQL the time is `gateway_now()` (see `gateway/db.py`), which every connection answers from the same clock.
+In SQL the time is `gateway_now()` (see `gateway/db/`), which every connection answers from the same clock.
 """
 
 import asyncio

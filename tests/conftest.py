@@ -14,7 +14,7 @@ import fastapi.dependencies.models
 import pytest
 
 import gateway.app
-import gateway.db
+import gateway.db.waits
 from tests.harness.databases import PostgresServer, fast_folder, in_a_thread, migrate_sqlite, run_redis, sqlite_url
 from tests.harness.virtual_time import VirtualDatabase, VirtualLoop
 from tests.harness.world import World
@@ -84,7 +84,7 @@ def database_patience(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     if request.node.get_closest_marker("own_limits"):
         return
     for limit, seconds in (("ACQUIRE", 20.0), ("ANSWER", 40.0), ("BULK", 60.0), ("IDLE", 60.0), ("LOCK", 20.0)):
-        monkeypatch.setattr(gateway.db, f"{limit}_SECONDS", seconds)
+        monkeypatch.setattr(gateway.db.waits, f"{limit}_SECONDS", seconds)
 
 
 @pytest.fixture(scope="session")

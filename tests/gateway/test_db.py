@@ -17,7 +17,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-import gateway.db
+import gateway.db.engines
+import gateway.db.waits
 from gateway.clock import Clock
 from gateway.db import Database, DatabaseAway, DatabaseError, LockWaitEnded, async_url, read_now
 from tests.harness.databases import sqlite_url
@@ -208,7 +209,7 @@ async def test_a_connection_that_has_ended_is_not_given_out(postgres_url: str) -
 async def test_a_connection_that_was_idle_for_a_while_is_asked_before_it_is_given_out(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, trusted_seconds: float, is_noticed: bool
 ) -> None:
-    monkeypatch.setattr(gateway.db, "TRUSTED_SECONDS", trusted_seconds)
+    monkeypatch.setattr(gateway.db.engines, "TRUSTED_SECONDS", trusted_seconds)
     db = Database(postgres_url)
     before = await backend_of(db)
     end_unheard(postgres_url, before)
@@ -328,7 +329,7 @@ async def test_of_two_transactions_that_wait_for_each_other_one_may_try_again(po
 async def test_a_transaction_that_takes_too_long_is_ended_and_one_of_many_rows_has_longer(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway.db, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(gateway.db.waits, "ANSWER_SECONDS", 0.05)
     db = Database(postgres_url)
 
     async def sleep(opened: AbstractAsyncContextManager[AsyncConnection], seconds: float) -> None:
@@ -340,7 +341,7 @@ async def test_a_transaction_that_takes_too_long_is_ended_and_one_of_many_rows_h
     with pytest.raises(DatabaseAway):
         await sleep(db.write(), 60)
     await sleep(db.write(bulk=True), 0.1)
-    monkeypatch.setattr(gateway.db, "BULK_SECONDS", 0.05)
+    monkeypatch.setattr(gateway.db.waits, "BULK_SECONDS", 0.05)
     with pytest.raises(DatabaseAway):
         await sleep(db.write(bulk=True), 60)
     await sleep(db.alter(), 0.1)
@@ -350,7 +351,7 @@ async def test_a_transaction_that_takes_too_long_is_ended_and_one_of_many_rows_h
 async def test_who_gets_no_connection_in_time_is_told_that_the_database_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gateway.db, "ACQUIRE_SECONDS", 0.05)
+    monkeypatch.setattr(gateway.db.waits, "ACQUIRE_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes connections, and nobody says a word
         db = Database(f"postgresql://me@127.0.0.1:{silent.getsockname()[1]}/name")
         with pytest.raises(DatabaseAway, match="in time"):

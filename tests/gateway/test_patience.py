@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
-import gateway.db
+import gateway.db.waits
 import gateway.patience
 from gateway.db import Database, LockWaitEnded
 from gateway.patience import write_patiently
@@ -20,7 +20,7 @@ LOCK = text("LOCK TABLE server IN SHARE ROW EXCLUSIVE MODE")
 @pytest.fixture
 async def pair(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Database, Database]]:
     """Two replicas' databases, that do not wait long for a lock."""
-    monkeypatch.setattr(gateway.db, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(gateway.db.waits, "LOCK_SECONDS", 0.05)
     databases = Database(postgres_url), Database(postgres_url)
     yield databases
     for database in databases:

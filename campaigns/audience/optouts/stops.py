@@ -13,7 +13,7 @@ from campaigns.audience.optouts.models import EVERY_ACCOUNT
 from gateway.clock import Clock
 
 KEEP_SECONDS = 10.0
-"""Longer than a turn that claims may take (`gateway.db.ANSWER_SECONDS`)."""
+"""Longer than a turn that claims may take (`gateway.db.waits.ANSWER_SECONDS`)."""
 UNDER_WAY_SECONDS = 60.0
 """Longer than any transaction may take."""
 

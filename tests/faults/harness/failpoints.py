@@ -23,8 +23,7 @@ from campaigns.sending.models import MessageState
 from campaigns.sending.outcomes import Claim, Outcome, Result
 from campaigns.sending.tables import lane, message
 from campaigns.sending.transmitter import StillOurs, Transmitter
-from gateway import db
-from gateway.db import Database
+from gateway.db import Database, waits
 from gateway.waha import client
 from gateway.waha.client import WahaClient
 from gateway.waha.schemas import SentMessage
@@ -136,8 +135,8 @@ def wait_for_ever() -> None:
 
 def await_the_database() -> None:
     """Guard off: neither a connection nor a transaction has an end."""
-    swap(db, "ACQUIRE_SECONDS", None)
-    swap(db, "ANSWER_SECONDS", None)
+    swap(waits, "ACQUIRE_SECONDS", None)
+    swap(waits, "ANSWER_SECONDS", None)
 
 
 def take_nothing_back() -> None:
