@@ -143,6 +143,26 @@ class Books:
         """Settle one claim without claiming anything."""
         return await self.turn([(claim, self.outcome(result, **outcome))], claiming=False)
 
+    async def claim_one(self) -> Claim:
+        """Take a turn that brings exactly one claim."""
+        turn = await self.turn()
+        assert len(turn.claims) == 1
+        return turn.claims[0]
+
+    async def send_all(self, count: int, seconds: float = 60.0) -> list[Claim]:
+        """Settle every claim as sent until `count` were; the claims in their order."""
+        sent: list[Claim] = []
+        for _ in range(int(seconds / 0.25)):
+            turn = await self.turn()
+            while turn.claims:
+                sent += turn.claims
+                turn = await self.turn([(claim, self.outcome(Result.SENT)) for claim in turn.claims])
+            if len(sent) >= count:
+                break
+            await self.rest(0.25)
+        assert len(sent) == count
+        return sent
+
     def outcome(self, result: Result, **values: Any) -> Outcome:
         """An outcome as the transmitter gives it: answered just now, where there was an answer."""
         answered = result in (Result.SENT, Result.FAILED, Result.RETRY, Result.UNCERTAIN)

@@ -275,3 +275,13 @@ async def test_a_campaign_that_exists_loses_no_message_to_a_removal(open_books: 
     campaign_id = await books.submit(25)
     await submitting.remove_messages(books.db, campaign_id)
     assert await stored(books) == (1, 25)
+
+
+async def test_a_key_gives_the_same_answer_and_no_second_campaign(open_books: OpenBooks) -> None:
+    books = await open_books()
+    service = books.campaigns
+    request = books.request(3)
+    answers = await asyncio.gather(*(service.submit(OPEN_CALLER, request, "key") for _ in range(5)))
+    assert len({answer["campaign"]["id"] for answer in answers}) == 1
+    assert len(await books.messages(answers[0]["campaign"]["id"])) == 3
+    assert len(await books.send_all(3)) == 3

@@ -1,0 +1,98 @@
+"""Dealing messages to senders, one turn at a time: whose turn it is, and which campaign a lane serves."""
+
+import pytest
+
+from campaigns.sending.outcomes import Result
+from tests.campaigns.sending.conftest import OpenBooks
+
+pytestmark = pytest.mark.virtual_time
+
+
+async def test_senders_are_served_strictly_in_turn_behind_a_gate(open_books: OpenBooks) -> None:
+    books = await open_books(3, switch_delay=1.0)
+    await books.submit(7)
+    order = [claim.sender_id for claim in await books.send_all(7)]
+    ids = [books.sender_id(index) for index in range(3)]
+    assert order == [ids[index % 3] for index in range(7)]
+
+
+async def test_without_a_gate_everybody_gets_the_same_share(open_books: OpenBooks) -> None:
+    books = await open_books(3)
+    await books.submit(20)
+    order = [claim.sender_id for claim in await books.send_all(20)]
+    assert sorted(order.count(books.sender_id(index)) for index in range(3)) == [6, 7, 7]
+
+
+@pytest.mark.parametrize("switch_delay", [0.0, 1.0])
+async def test_a_fallen_sender_is_stepped_over_and_its_share_goes_to_the_others(
+    open_books: OpenBooks, switch_delay: float
+) -> None:
+    books = await open_books(3, switch_delay=switch_delay)
+    await books.submit(7)
+    first = (await books.turn()).claims
+    await books.turn([(claim, books.outcome(Result.SENT)) for claim in first], claiming=False)
+    await books.fall(1)
+    order = [claim.sender_id for claim in await books.send_all(7 - len(first))]
+    assert books.sender_id(1) not in order
+    assert abs(order.count(books.sender_id(0)) - order.count(books.sender_id(2))) <= 1
+
+
+async def test_without_failover_everybody_waits_for_a_fallen_sender(open_books: OpenBooks) -> None:
+    books = await open_books(2, switch_delay=1.0)
+    await books.submit(4, failover=False)
+    await books.send_all(1)
+    await books.fall(1)
+    await books.rest(60.0)
+    assert (await books.turn()).claims == []
+    await books.fall(1, up=True)
+    order = [claim.sender_id for claim in await books.send_all(3)]
+    assert order == [books.sender_id(1), books.sender_id(0), books.sender_id(1)]
+
+
+@pytest.mark.parametrize("switch_delay", [0.0, 1.0])
+async def test_without_failover_a_sender_that_was_not_ready_keeps_its_turn(
+    open_books: OpenBooks, switch_delay: float
+) -> None:
+    books = await open_books(3, switch_delay=switch_delay)
+    await books.submit(12, failover=False)
+    sent: list[int] = []
+    refusals = 3
+    for _ in range(100):
+        for claim in (await books.turn()).claims:
+            if claim.sender_id == books.sender_id(1) and refusals:
+                refusals -= 1
+                await books.settle(claim, Result.LATER, wait_seconds=1.0, code="session_not_connected")
+            else:
+                sent.append(claim.sender_id)
+                await books.settle(claim, Result.SENT)
+        await books.rest(0.25)
+    assert [sent.count(books.sender_id(index)) for index in range(3)] == [4, 4, 4]
+
+
+async def test_a_turn_that_was_taken_back_is_not_lost(open_books: OpenBooks) -> None:
+    books = await open_books(3, switch_delay=1.0)
+    await books.submit(3)
+    claim = await books.claim_one()
+    await books.settle(claim, Result.RELEASED)
+    await books.rest(1.0)
+    again = await books.claim_one()
+    assert (again.sender_id, again.message_id) == (claim.sender_id, claim.message_id)
+
+
+async def test_the_higher_priority_goes_first_and_equals_take_turns(open_books: OpenBooks) -> None:
+    books = await open_books()
+    names = {}
+    for name, priority in (("low", "low"), ("a", "normal"), ("b", "normal"), ("urgent", "urgent")):
+        names[await books.submit(2, priority=priority)] = name
+    order = [names[claim.campaign_id] for claim in await books.send_all(8)]
+    assert order[:2] == ["urgent", "urgent"]
+    assert order[2:6] in (["a", "b", "a", "b"], ["b", "a", "b", "a"])
+    assert order[6:] == ["low", "low"]
+
+
+async def test_a_campaign_that_waits_for_its_own_gate_yields_the_slot(open_books: OpenBooks) -> None:
+    books = await open_books(2, switch_delay=100.0)
+    gated = await books.submit(4, priority="urgent")
+    assert (await books.claim_one()).campaign_id == gated
+    plain = await books.submit(3, senders=[1], priority="low")
+    assert (await books.claim_one()).campaign_id == plain
