@@ -13,6 +13,7 @@ from gateway.waha.errors import (
     EngineDisconnected,
     RateLimited,
     RecipientNotOnWhatsApp,
+    SessionBusy,
     SessionNotFound,
     SessionNotWorking,
     WahaError,
@@ -24,6 +25,8 @@ from gateway.waha.errors import (
 )
 
 FIRST_LOOK_SECONDS = 1.0
+BLIND_SECONDS = 60.0
+"""How long looking a message up may be in vain."""
 _BACKOFF_SECONDS = (5.0, 30.0, 120.0, 600.0)
 _LONGER = 0.5
 """By how much of itself a backoff may be lengthened, so that what failed together does not come back together."""
@@ -52,6 +55,19 @@ _RULES: tuple[tuple[type[WahaError], _Rule], ...] = (
     (WahaInvalidRequest, _Rule(Result.FAILED, "rejected")),
     (WahaNotImplemented, _Rule(Result.FAILED, "not_supported")),
 )
+
+
+_NOBODY_TO_ASK = (
+    WahaUnreachable,
+    WahaUnauthorized,
+    WahaNotFound,
+    SessionNotFound,
+    SessionNotWorking,
+    SessionBusy,
+    EngineDisconnected,
+    RateLimited,
+)
+"""What ends a look-up and says nothing about look-ups: it passes, or the session is told as one that cannot send."""
 
 
 def decide(error: WahaError, attempts: int, max_attempts: int, answered_at: float, *, chance: float = 0.0) -> Outcome:
@@ -92,6 +108,18 @@ def _try_again(reason: str, attempts: int, max_attempts: int, answered_at: float
 def backoff(attempts: int, chance: float = 0.0) -> float:
     """Seconds to rest after `attempts` attempts in vain; `chance`, from 0 to 1, only ever lengthens it."""
     return _BACKOFF_SECONDS[min(attempts, len(_BACKOFF_SECONDS)) - 1] * (1.0 + _LONGER * chance)
+
+
+def decide_look(error: WahaError, age_seconds: float, hold: float, vain_seconds: float) -> Outcome:
+    """What becomes of an uncertain message of this age whose look-up ended in `error`, as all have for `vain_seconds`.
+
+    While nobody can be asked it stays uncertain. But a WAHA that is there, and cannot answer this, must not hold its
+    lane for good: once the hold is over and a minute of looking was in vain, a person decides.
+    """
+    reason = str(error)
+    if isinstance(error, _NOBODY_TO_ASK) or age_seconds < hold or vain_seconds < BLIND_SECONDS:
+        return Outcome(Result.ASK_AGAIN, "uncertain", reason, max(next_look(age_seconds, hold), FIRST_LOOK_SECONDS))
+    return Outcome(Result.UNCONFIRMED, "unconfirmed", f"it could not be looked up: {reason}; it is not sent again")
 
 
 def hold_seconds(engine: str, timeout_seconds: float, override: float) -> float:

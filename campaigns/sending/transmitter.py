@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from campaigns.sending.addressing import Addresses
 from campaigns.sending.media import media_kind
 from campaigns.sending.outcomes import Claim, Outcome, Result, Task
-from campaigns.sending.retry import decide, decide_unsent, hold_seconds, next_look
+from campaigns.sending.retry import decide, decide_look, decide_unsent, hold_seconds, next_look
 from campaigns.sending.suspicion import Suspicions
 from campaigns.sending.tables import media, session
 from gateway.clock import Clock
@@ -81,6 +81,7 @@ class Transmitter:
         self.latency_seconds = FIRST_LATENCY_GUESS
         self._answers = 0
         self._media: OrderedDict[str, _File] = OrderedDict()
+        self._in_vain: dict[int, tuple[str, float]] = {}  # by sender: the message that is looked up, and since when
 
     async def carry_out(self, claim: Claim, age_seconds: float, still_ours: StillOurs) -> Outcome:
         """Send or reconcile; `age_seconds` is the time since the message was first handed to WAHA.
@@ -198,7 +199,8 @@ class Transmitter:
         except LookupUnavailable:
             found, tells = None, False
         except WahaError as error:
-            return Outcome(Result.ASK_AGAIN, "uncertain", str(error), max(wait, 1.0))
+            return decide_look(error, age_seconds, hold, self._vain_seconds(claim))
+        self._in_vain.pop(claim.sender_id, None)
         if found is not None:
             return _found(found)
         if age_seconds < hold:
@@ -207,6 +209,15 @@ class Transmitter:
             reason = "its session has changed while it was looked up"
             return Outcome(Result.ASK_AGAIN, "uncertain", reason, max(wait, 1.0))
         return self._absent(claim, tells=tells)
+
+    def _vain_seconds(self, claim: Claim) -> float:
+        """For how long each look-up of this message has failed."""
+        now = self._clock.monotonic()
+        message_id, since = self._in_vain.get(claim.sender_id, ("", now))
+        if message_id != claim.message_id:
+            since = now
+        self._in_vain[claim.sender_id] = claim.message_id, since
+        return now - since
 
     async def _is_paired_as(self, claim: Claim) -> bool:
         """Whether the session is still the one that was claimed: WAHA may have waited for a new one to answer."""

@@ -10,6 +10,7 @@ from campaigns.sending import transmitter
 from campaigns.sending.tables import session
 from gateway.simulator.faults import parse_faults
 from gateway.waha.client import WahaClient
+from gateway.waha.errors import WahaServerError
 from gateway.waha.schemas import FoundMessage, MessageAckEvent
 from tests.conftest import MakeWorld
 from tests.harness.ledger import ROUNDING, duplicated, knocks, lost, overlaps, short_gaps
@@ -88,6 +89,41 @@ async def test_a_lane_waits_for_its_uncertain_message_and_others_go_on(make_worl
     assert {"unconfirmed"} == {wait["reason"] for wait in waits if wait["sender_number"] == f"+{stuck}"}
     await world.finish(campaign_id)
     assert_once(world, 10, 0.2)
+
+
+async def test_a_message_that_cannot_be_looked_up_is_left_to_a_person_and_its_lane_goes_on(
+    make_world: MakeWorld,
+) -> None:
+    """Some engines say with an error that they have no such message: that proves nothing, and it never ends."""
+    world = await make_world(1, message_delay=0.5, hold_seconds=3, waha={"missing_is_500": True})
+    world.faults(next=["none", "cut_before"])
+    campaign_id = await world.submit(4)
+    assert (await world.finish(campaign_id)).state == "completed_with_errors"
+    rows = await world.messages(campaign_id)
+    [left] = [row for row in rows if row.state not in ("sent", "delivered", "read")]
+    assert left.state == "unconfirmed"
+    assert "could not be looked up" in left.error
+    assert duplicated(world.ledger) == []
+    await world.check_counters()
+
+
+async def test_a_look_up_that_fails_for_a_while_leaves_nothing_to_a_person(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world(1, message_delay=0.5, hold_seconds=3)
+    find, ends_at = WahaClient.find_message, world.clock.monotonic() + 40.0
+
+    async def fail_for_a_while(client: WahaClient, session: str, chat_id: str, message_id: str) -> FoundMessage | None:
+        if world.clock.monotonic() < ends_at:
+            raise WahaServerError("INTERNAL", status_code=500)
+        return await find(client, session, chat_id, message_id)
+
+    monkeypatch.setattr(WahaClient, "find_message", fail_for_a_while)
+    world.hears = False
+    world.faults(next=["cut_before"])
+    assert (await world.finish(await world.submit(3))).state == "completed"
+    assert_once(world, 3, 0.5)
+    await world.check_counters()
 
 
 async def test_waha_is_asked_patiently_about_an_uncertain_message(

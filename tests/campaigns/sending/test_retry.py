@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.sending.outcomes import Result
-from campaigns.sending.retry import backoff, decide, hold_seconds, next_look
+from campaigns.sending.retry import BLIND_SECONDS, backoff, decide, decide_look, hold_seconds, next_look
 from gateway.waha import errors
 from gateway.waha.errors import RateLimited, WahaError
 
@@ -69,6 +69,28 @@ def test_only_what_surely_was_not_sent_may_go_again_without_a_look(kind: type[Wa
     for attempts in (1, 5):
         outcome = decide(kind("no"), attempts, max_attempts=5, answered_at=0.0)
         assert (outcome.result is R.UNCERTAIN) is not kind.surely_not_sent
+
+
+NOBODY_TO_ASK = {
+    "WahaUnreachable",
+    "WahaUnauthorized",
+    "WahaNotFound",
+    "SessionNotFound",
+    "SessionNotWorking",
+    "SessionBusy",
+    "EngineDisconnected",
+    "RateLimited",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_look_that_is_in_vain_for_a_minute_past_the_hold_is_left_to_a_person(kind: type[WahaError]) -> None:
+    after = R.ASK_AGAIN if kind.__name__ in NOBODY_TO_ASK else R.UNCONFIRMED
+    for age, vain, result in ((159, 999, R.ASK_AGAIN), (160, BLIND_SECONDS - 1, R.ASK_AGAIN), (160, 60, after)):
+        outcome = decide_look(kind("it said no"), age, hold=160, vain_seconds=vain)
+        assert outcome.result is result
+        assert "it said no" in outcome.reason
+        assert outcome.wait_seconds >= 1.0 or result is R.UNCONFIRMED
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
