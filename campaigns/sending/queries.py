@@ -13,7 +13,9 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -127,14 +129,37 @@ async def numbers_of(connection: AsyncConnection, campaign_ids: Sequence[str]) -
     return found
 
 
-async def lanes_of(connection: AsyncConnection, campaign_id: str) -> Sequence[AnyRow]:
-    """A campaign's senders in turn, with their lanes and sessions."""
+async def lanes_of(connection: AsyncConnection, row: AnyRow, switch_delay: float, now: float) -> Sequence[AnyRow]:
+    """A campaign's senders in turn, with their lanes and sessions.
+
+    `yields` tells that another campaign with a higher priority has something that may leave through the lane now.
+    """
+    theirs, other = campaign_sender.alias(), campaign.alias()
+    rested = and_(other.c.in_flight == 0, other.c.last_answer_at <= now - switch_delay)
+    may_switch = or_(other.c.senders == 1, other.c.last_answer_at.is_(None), rested) if switch_delay > 0 else true()
+    yields = exists(
+        select(theirs.c.sender_id)
+        .select_from(theirs.join(other, other.c.id == theirs.c.campaign_id))
+        .where(
+            theirs.c.sender_id == sender.c.id,
+            theirs.c.open,
+            other.c.priority > row.priority,
+            other.c.state.in_((CampaignState.QUEUED, CampaignState.RUNNING)),
+            other.c.n_queued > 0,
+            other.c.opens_at <= now,
+            other.c.closes_at > now,
+            or_(other.c.next_at.is_(None), other.c.next_at <= now),
+            may_switch,
+        )
+    )
     rows = await connection.execute(
         select(
             sender.c.id.label("sender_id"),
             sender.c.number,
             sender.c.locked_until,
             lane.c.due_at,
+            lane.c.message_id,
+            yields.label("yields"),
             message.c.uncertain_at,
             message.c.started_at.label("uncertain_since"),
             server.c.engine,
@@ -157,7 +182,7 @@ async def lanes_of(connection: AsyncConnection, campaign_id: str) -> Sequence[An
             .outerjoin(session, session.c.sender_id == sender.c.id)
             .outerjoin(server, server.c.id == session.c.server_id)
         )
-        .where(campaign_sender.c.campaign_id == campaign_id)
+        .where(campaign_sender.c.campaign_id == row.id)
         .order_by(campaign_sender.c.position)
     )
     return rows.all()

@@ -24,7 +24,7 @@ from gateway.db import AnyRow, Database, read_now
 from gateway.errors import NotFound
 from sessions.schemas import as_time
 
-PLACES_COUNTED = 10_000
+PLACES_COUNTED = 5_000
 """So many messages before another one are counted; where there are more, it is told a time that is too early."""
 _GOES_ON = (CampaignState.SCHEDULED, CampaignState.QUEUED, CampaignState.RUNNING)
 
@@ -174,9 +174,9 @@ class StatusReader:
     async def _look(
         self, connection: AsyncConnection, row: AnyRow, delays: Delays | None = None, now: float | None = None
     ) -> "_Scene":
-        lanes = await queries.lanes_of(connection, row.id)
         now = await read_now(connection) if now is None else now
         delays = delays or await read_delays(connection)
+        lanes = await queries.lanes_of(connection, row, delays.switch, now)
         hours = hours_of(queries.campaign_values(row))
         gate = None
         if is_gated(row.senders, delays.switch) and row.last_answer_at is not None:
@@ -202,6 +202,8 @@ class StatusReader:
             uncertain_until=known_by,
             resting_code=lane.resting_code,
             locked_until=lane.locked_until,
+            busy=lane.message_id is not None and lane.uncertain_at is None,
+            yields=lane.yields,
         )
 
 
@@ -275,6 +277,8 @@ def _message_out(scene: _Scene, row: AnyRow, turn: _Turn | None) -> dict[str, An
             number=_only_sender(scene, turn) or row.sender_number,
             turn_at=turn.at,
             tried=row.attempts > 0 or scene.campaign.next_at is None,
+            busy=[view.number for view in scene.views if view.busy],
+            one_by_one=is_gated(scene.campaign.senders, scene.delays.switch) and scene.campaign.in_flight > 0,
         )
     elif row.state == MessageState.SENDING and row.uncertain_at is not None:
         waiting = next((of_lane(view, scene.now) for view in scene.views if view.number == row.sender_number), None)

@@ -1,5 +1,6 @@
 """Why has it not been sent yet? One answer out of a fixed list of words, from what the tables say. Pure."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -51,7 +52,8 @@ class LaneView:
     """One sender of a campaign as the tables show it; times in epoch seconds.
 
     `uncertain_until` is when it is known at the latest what became of its uncertain message; None if it has none. Until
-    `locked_until` WhatsApp lets it write to nobody new.
+    `locked_until` WhatsApp lets it write to nobody new. `busy` tells that a message is just being sent through it, and
+    `yields` that a campaign of higher priority has something for it.
     """
 
     number: str
@@ -63,6 +65,8 @@ class LaneView:
     uncertain_until: float | None
     resting_code: str = ""
     locked_until: float = 0.0
+    busy: bool = False
+    yields: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +128,10 @@ def of_lane(lane: LaneView, now: float) -> Wait | None:
         return Wait(Reason.NUMBER_LOCK, lane.locked_until, lane.number)
     if lane.resting_code and lane.resting_until > now:
         return Wait(Reason(lane.resting_code), lane.resting_until, lane.number)
-    if lane.ready_at > now:
-        return Wait(Reason.MESSAGE_DELAY, lane.ready_at, lane.number)
-    return None
+    rests_until = lane.ready_at if lane.ready_at > now else None
+    if lane.yields:
+        return Wait(Reason.NOT_ITS_TURN, rests_until, lane.number)
+    return None if rests_until is None else Wait(Reason.MESSAGE_DELAY, rests_until, lane.number)
 
 
 def earliest_start(lanes: list[LaneView], now: float) -> tuple[float, list[LaneView]] | None:
@@ -135,7 +140,7 @@ def earliest_start(lanes: list[LaneView], now: float) -> tuple[float, list[LaneV
     Senders that only rest between two messages go first; without any, the first whose hindrance ends by itself.
     """
     waits = [(lane, of_lane(lane, now)) for lane in lanes]
-    free = [lane for lane, wait in waits if wait is None or wait.reason is Reason.MESSAGE_DELAY]
+    free = [lane for lane, wait in waits if wait is None or wait.reason not in _STUCK]
     if free:
         return max(now, min(lane.ready_at for lane in free)), free
     later = [(wait.until, lane) for lane, wait in waits if wait is not None and wait.until is not None]
@@ -175,12 +180,15 @@ def of_message(
     number: str | None,
     turn_at: float | None = None,
     tried: bool = True,
+    busy: Collection[str] = (),
+    one_by_one: bool = False,
 ) -> Wait | None:
     """What one queued message waits for; None if it goes now.
 
     `senders` is how many its campaign has, `is_next` tells that no message is before it, `turn_at` when those that are
     may have left, and `number` is the sender that it was dealt to (None: nobody yet). One that was never
-    `tried`, and has a time to come, waits for the recipient's clock.
+    `tried`, and has a time to come, waits for the recipient's clock. `busy` are the numbers through which something is
+    just being sent; with `one_by_one` nothing else of the campaign leaves meanwhile.
     """
     halted = next((wait for wait in campaign_waits if wait.reason in _HALTED), None)
     if halted is not None:
@@ -189,16 +197,20 @@ def of_message(
         return Wait(Reason.BACKOFF if tried else Reason.LOCAL_TIME, not_before, number)
     gate = [wait for wait in campaign_waits if wait.reason is Reason.SENDER_SWITCH_DELAY]
     lanes = [wait for wait in campaign_waits if wait.number is not None]
+    in_flight = Wait(Reason.NOT_ITS_TURN, number=number)
     if number is not None:
-        return max([*gate, *(wait for wait in lanes if wait.number == number)], key=_severity, default=None)
+        waits = [*gate, *(wait for wait in lanes if wait.number == number)]
+        return max(waits, key=_severity, default=in_flight if one_by_one or number in busy else None)
     able = senders - sum(wait.reason in _STUCK for wait in lanes)
     if not able:
         return min(lanes, key=_end)
     if not is_next:
         return Wait(Reason.NOT_ITS_TURN, turn_at)
     resting = [wait for wait in lanes if wait.reason not in _STUCK]
-    first = [min(resting, key=_end)] if len(resting) == able else []
-    return max([*gate, *first], key=_severity, default=None)
+    sending = set(busy) - {wait.number for wait in lanes}
+    nobody_is_free = len(resting) + len(sending) >= able
+    first = [min(resting, key=_end)] if nobody_is_free and resting else []
+    return max([*gate, *first], key=_severity, default=in_flight if one_by_one or nobody_is_free else None)
 
 
 def _end(wait: Wait) -> float:

@@ -51,6 +51,9 @@ LOCKED = replace(FREE, number="447700900005", resting_until=4600.0, resting_code
         (replace(FREE, locked_until=4600.0), Wait(Reason.NUMBER_LOCK, 4600.0, FREE.number)),
         (replace(RESTING, locked_until=4600.0), Wait(Reason.NUMBER_LOCK, 4600.0, RESTING.number)),
         (replace(FREE, locked_until=999.0), None),
+        (replace(FREE, yields=True), Wait(Reason.NOT_ITS_TURN, None, FREE.number)),
+        (replace(RESTING, yields=True), Wait(Reason.NOT_ITS_TURN, 1001.5, RESTING.number)),
+        (replace(FALLEN, yields=True), Wait(Reason.SESSION_NOT_CONNECTED, None, FALLEN.number)),
         (replace(FALLEN, locked_until=4600.0), Wait(Reason.SESSION_NOT_CONNECTED, None, FALLEN.number)),
         (
             replace(FREE, resting_until=1001.0, resting_code="server_down"),
@@ -99,11 +102,25 @@ def test_the_switch_delay_is_a_reason_only_while_somebody_could_send() -> None:
 
 
 def wait_of(
-    lanes: list[LaneView], *, campaign: CampaignView = RUNNING, is_next: bool, number: str | None = None
+    lanes: list[LaneView],
+    *,
+    campaign: CampaignView = RUNNING,
+    is_next: bool = True,
+    number: str | None = None,
+    one_by_one: bool = False,
 ) -> Wait | None:
     """What a message waits for in a campaign of these senders."""
-    waits = of_campaign(campaign, lanes, NOW)
-    return of_message(waits, len(lanes), not_before=0.0, now=NOW, is_next=is_next, number=number, turn_at=NOW + 70.0)
+    return of_message(
+        of_campaign(campaign, lanes, NOW),
+        len(lanes),
+        not_before=0.0,
+        now=NOW,
+        is_next=is_next,
+        number=number,
+        turn_at=NOW + 70.0,
+        busy=[lane.number for lane in lanes if lane.busy],
+        one_by_one=one_by_one,
+    )
 
 
 def test_a_message_waits_for_its_turn_unless_nobody_can_send_at_all() -> None:
@@ -122,6 +139,17 @@ def test_the_next_message_waits_for_the_first_sender_that_is_ready() -> None:
     later = replace(RESTING, number="447700900007", ready_at=1009.0)
     assert wait_of([later, RESTING], is_next=True) == Wait(Reason.MESSAGE_DELAY, 1001.5, RESTING.number)
     assert wait_of([RESTING, FREE], is_next=True) is None
+
+
+def test_the_next_message_waits_while_all_who_could_send_it_send_another_one() -> None:
+    busy, other = replace(FREE, busy=True), replace(FREE, number="447700900008")
+    assert wait_of([busy, FALLEN]) == Wait(Reason.NOT_ITS_TURN)
+    assert wait_of([busy, other]) is None
+    assert wait_of([busy, RESTING]) == Wait(Reason.MESSAGE_DELAY, 1001.5, RESTING.number)
+    assert wait_of([busy, other], number=busy.number) == Wait(Reason.NOT_ITS_TURN, None, busy.number)
+    assert wait_of([busy, other], number=other.number) is None
+    assert wait_of([busy, other], number=other.number, one_by_one=True) == Wait(Reason.NOT_ITS_TURN, None, other.number)
+    assert wait_of([busy, other], one_by_one=True) == Wait(Reason.NOT_ITS_TURN)
 
 
 def test_the_next_message_waits_for_the_later_of_its_sender_and_the_switch() -> None:

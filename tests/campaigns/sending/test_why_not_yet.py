@@ -11,6 +11,7 @@ from campaigns.sending.status import StatusReader
 from campaigns.sending.tables import lane, message, sender, server
 from tests.campaigns.sending.conftest import OpenBooks
 from tests.harness.books import Books
+from tests.harness.world import recipient_numbers
 
 pytestmark = pytest.mark.virtual_time
 
@@ -83,6 +84,49 @@ async def test_not_its_turn_and_the_time_that_its_place_allows(open_books: OpenB
     told = await ask(books, campaign_id)
     assert told.campaign == [("message_delay", 10.0)]
     assert told.messages == [None, ("message_delay", 10.0), ("not_its_turn", 20.0), ("not_its_turn", 30.0)]
+
+
+async def test_not_its_turn_while_its_sender_sends_another_one(open_books: OpenBooks) -> None:
+    books = await open_books()
+    campaign_id = await books.submit(2)
+    claim = await books.claim_one()
+    told = await ask(books, campaign_id)
+    assert told.messages == [None, ("not_its_turn", None)]
+    await books.settle(claim, Result.SENT)
+    assert (await ask(books, campaign_id)).messages == [None, None]
+
+
+async def test_not_its_turn_while_its_campaign_sends_another_one(open_books: OpenBooks) -> None:
+    books = await open_books(senders=2, switch_delay=30.0)
+    campaign_id = await books.submit(2)
+    await books.claim_one()
+    assert (await ask(books, campaign_id)).messages == [None, ("not_its_turn", None)]
+
+
+async def test_not_its_turn_while_a_campaign_of_higher_priority_has_something_for_its_sender(
+    open_books: OpenBooks,
+) -> None:
+    books = await open_books(message_delay=10.0)
+    low = await books.submit(1)
+    urgent = await books.submit(recipient_numbers(2, first=100), priority="urgent")
+    claim = await send_one(books)
+    assert claim.campaign_id == urgent
+    told = await ask(books, low)
+    assert told.campaign == [("not_its_turn", 10.0)]
+    assert told.messages == [("not_its_turn", 10.0)]
+    assert (await ask(books, urgent)).messages == [None, ("message_delay", 10.0)]
+    await books.steering.pause(urgent, None)
+    assert (await ask(books, low)).messages == [("message_delay", 10.0)]
+
+
+async def test_a_campaign_of_higher_priority_that_rests_before_its_next_sender_keeps_nobody_waiting(
+    open_books: OpenBooks,
+) -> None:
+    books = await open_books(senders=2, switch_delay=30.0)
+    await books.submit(recipient_numbers(3, first=100), priority="urgent")
+    await send_one(books)
+    low = await books.submit(1, senders=[1])
+    assert (await ask(books, low)).messages == [None]
 
 
 async def test_who_waits_for_another_attempt_keeps_nobodys_place(open_books: OpenBooks) -> None:
