@@ -36,16 +36,19 @@ async def steer(stage: Stage, told: Submitted, action: str, deeds: list[Deed]) -
 
 
 async def hammer(stage: Stage, seconds: float, deeds: list[Deed], client: int) -> None:
-    """One client's calls, for so long."""
+    """One client's calls, for so long; in the second half of the time it cancels every other campaign, too."""
     rng = random.Random(f"{SEED} {client}")
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
-        await steer(stage, rng.choice(stage.submitted), rng.choice(["pause", "resume", "resume"]), deeds)
+        told = rng.choice(stage.submitted)
+        to_be_cancelled = told in stage.submitted[::2] and time.monotonic() > ends - seconds / 2
+        actions = ["pause", "resume", "resume"] + ["cancel"] * to_be_cancelled
+        await steer(stage, told, rng.choice(actions), deeds)
         await last(rng.uniform(0.0, 0.15))
 
 
 async def run(stage: Stage, *preparations: Preparation) -> list[tuple[float, str]]:
-    """Hammer, cancel half of them, finish; gives the sends that were started while they were forbidden."""
+    """Hammer, cancel the others, finish; gives the sends that were started while they were forbidden."""
     await stage.serve(preparations=preparations)
     await stage.connect(5)
     for number in stage.senders:
@@ -53,7 +56,11 @@ async def run(stage: Stage, *preparations: Preparation) -> list[tuple[float, str
     await stage.until_sent(10)
     deeds: list[Deed] = []
     await asyncio.gather(*(hammer(stage, 3.0, deeds, client) for client in range(CLIENTS)))
+    cancelled = {deed.campaign_id for deed in deeds if deed.action == "cancel"}
+    assert cancelled == {told.campaign_id for told in stage.submitted[::2]}
     await asyncio.gather(*(steer(stage, told, "resume", deeds) for told in stage.submitted))
+    states = [(await stage.gateway.get(f"/api/status/{campaign_id}"))["status"] for campaign_id in cancelled]
+    assert set(states) == {"cancelled"}  # whatever was asked for after it
     sent = stage.sent
     await until(lambda: stage.sent >= sent + 10)
     await asyncio.gather(*(steer(stage, told, "cancel", deeds) for told in stage.submitted for _ in range(2)))

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 import campaigns.sending.dispatcher
 from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Task, Turn
 from campaigns.sending.queue import take_turn
+from campaigns.sending.tables import session
 from gateway.clock import Clock
 from gateway.simulator.server import Boot
 from gateway.simulator.stored import Status
+from sessions.queries import find_session
 from tests.conftest import MakeWorld
 from tests.harness.ledger import (
     ROUNDING,
@@ -155,6 +158,54 @@ async def test_a_sender_that_falls_is_stepped_over_and_takes_its_turn_when_it_is
     assert_all_arrived(world, 24)
     assert short_gaps(world.ledger, 1.0) == []
     assert not switch_delay or short_switches(world.ledger, switch_delay) == []
+
+
+async def share_left_with_a_sender_that_falls(make_world: MakeWorld, switch_delay: float, *, told: bool) -> float:
+    """One sender has a message left, which it would send in an hour, and falls; seconds until another one sends it.
+
+    Who is not `told` hears no event, as another replica: it can only look.
+    """
+    world = await make_world(2, message_delay=0.2, sender_switch_delay=switch_delay)
+    slow = world.senders[1]
+    await world.gateway.delays.set_for(slow, 3600.0)
+    campaign_id = await world.submit(4)
+    await world.until_sent(3, within=10.0)
+    await world.clock.sleep(5.0)
+    assert world.sent == 3
+    if told:
+        await world.fall(slow)
+    else:
+        async with world.gateway.db.write() as tx:
+            row = await find_session(tx, slow)
+            assert row is not None
+            await tx.execute(update(session).where(session.c.sender_id == row.sender_id).values(state="FAILED"))
+    fell_at = world.clock.now()
+    await world.until_sent(4, within=10.0)
+    assert_all_arrived(world, 4)
+    assert (await world.finish(campaign_id)).state == "completed"
+    return world.ledger.transmissions[-1].received_at - fell_at
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("switch_delay", [0.0, 0.3])
+async def test_within_a_second_of_a_fall_the_share_of_who_fell_goes_out_through_others(
+    make_world: MakeWorld, switch_delay: float, *, told: bool
+) -> None:
+    poll = 0.0 if told else QueueSettings(replica="").poll_seconds
+    assert await share_left_with_a_sender_that_falls(make_world, switch_delay, told=told) < 1.0 + poll / 4
+
+
+async def test_without_a_look_at_who_has_fallen_its_share_would_stay(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+
+    async def look_away(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr("campaigns.sending.queue.look_at_fallen", look_away)
+    with pytest.raises(TimeoutError):
+        await share_left_with_a_sender_that_falls(make_world, 0.0, told=False)
 
 
 async def test_without_failover_the_others_wait_for_a_sender_that_falls(make_world: MakeWorld) -> None:

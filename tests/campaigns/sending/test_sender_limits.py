@@ -157,3 +157,20 @@ async def test_a_cap_counts_what_a_receipt_proved_before_its_look_up_gave_up(ope
     for again in (await books.turn()).claims:
         await books.settle(again, Result.UNCONFIRMED)
     assert (await books.lane()).sent_today == 1
+
+
+@pytest.mark.parametrize("timezone", ["Asia/Kolkata", "Pacific/Auckland", None])
+async def test_a_sender_at_its_daily_cap_rests_until_midnight_in_its_own_zone(
+    open_books: OpenBooks, timezone: str | None
+) -> None:
+    books = await open_books()
+    await change(books, timezone=timezone, daily_cap=2)
+    await books.submit(3)
+    await books.send_all(2)
+    row = await books.lane()
+    zone = timezone or zone_of_number(books.senders[0])
+    assert (row.resting_code, row.resting_until) == ("daily_cap", day_end(books.clock.now(), zone))
+    await books.rest(row.resting_until - books.clock.now() - 1.0)
+    assert (await books.turn()).claims == []
+    await books.rest(1.5)
+    assert len((await books.turn()).claims) == 1
