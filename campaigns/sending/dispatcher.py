@@ -291,7 +291,11 @@ class Dispatcher:
 
     async def _may_leave(self, flight: Flight) -> bool:
         """The last look; what this process knows is asked last, so that nothing comes between it and the send."""
-        return self._holds(flight) and await self._last_look.may_leave(flight.claim) and self._holds(flight)
+        return (
+            self._holds(flight)
+            and await self._last_look.may_leave(flight.claim, flight.born_at)
+            and self._holds(flight)
+        )
 
     async def _fly(self, flight: Flight) -> None:
         """Carry one claim out; whatever happens ends in one outcome."""

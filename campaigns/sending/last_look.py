@@ -1,9 +1,10 @@
-"""The last look before a message leaves: whether its recipient has opted out since it was claimed.
+"""The last look before a message leaves: whether its recipient has opted out, or its campaign was halted, meanwhile.
 
-On SQLite one process writes everything, and what it stops it holds against each message itself (`stops.py`). On
-PostgreSQL another replica may have stored the opt-out, so the database is asked once more, a moment before: so early
-that its answer is there when a message leaves. Messages that leave within some milliseconds share one statement. Where
-the database does not answer, nothing leaves.
+On SQLite one process writes everything, and what it stops it holds against each message itself (`stops.py`), but not
+for ever: what was claimed some time ago, because its number was being checked, is asked for. On PostgreSQL another
+replica may have stored it, so the database is asked once more, a moment before: so early that its answer is there when
+a message leaves. Messages that leave within some milliseconds share one statement. Where the database does not answer,
+nothing leaves.
 """
 
 import asyncio
@@ -12,14 +13,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import Integer, String, select
+from sqlalchemy import Integer, String, exists, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns.audience.optouts.queries import suppressed
+from campaigns.audience.optouts.stops import KEEP_SECONDS
+from campaigns.sending.models import CampaignState
 from campaigns.sending.outcomes import Claim
+from campaigns.sending.tables import campaign
 from gateway.batch import batch, pack
 from gateway.clock import Clock
-from gateway.db import Database
+from gateway.db import ID, Database
 from gateway.politeness import politely
 
 log = structlog.get_logger()
@@ -33,8 +37,13 @@ AT_ONCE = 8
 AHEAD_SECONDS = 0.02
 """How long before a message leaves its look is made at the latest; and those that leave in twice that share it."""
 
-_asked = batch("asked", place=Integer(), person=String(), account_id=String(), owner=String())
-_LOOK = select(_asked.c.place).where(suppressed(_asked.c.person, _asked.c.account_id, _asked.c.owner))
+_asked = batch("asked", place=Integer(), person=String(), account_id=String(), owner=String(), campaign_id=ID)
+_is_halted = exists(
+    select(campaign.c.id).where(
+        campaign.c.id == _asked.c.campaign_id, campaign.c.state.in_((CampaignState.PAUSED, CampaignState.CANCELLED))
+    )
+)
+_LOOK = select(_asked.c.place).where(or_(suppressed(_asked.c.person, _asked.c.account_id, _asked.c.owner), _is_halted))
 
 
 @dataclass(slots=True, eq=False)
@@ -69,9 +78,10 @@ class LastLook:
             self._ask_at = leaves_at - AHEAD_SECONDS
             self._set_timer()
 
-    async def may_leave(self, claim: Claim) -> bool:
-        """Whether the recipient may be written to now; on SQLite nothing is asked."""
-        if self._db.is_sqlite or not claim.person:
+    async def may_leave(self, claim: Claim, claimed_at: float) -> bool:
+        """Whether what was claimed then (monotonic) may be sent now."""
+        is_known_here = self._db.is_sqlite and self._clock.monotonic() - claimed_at < KEEP_SECONDS / 2
+        if is_known_here or not claim.person:
             return True
         look = self._ahead.pop(claim.sender_id, None)
         if look is None or look.claim is not claim or not self._is_good(look):
@@ -130,6 +140,8 @@ class LastLook:
 
     def _look_ahead(self, until: float) -> list[_Look]:
         """Looks for those that leave until then, and were not asked for; the next are asked for when it is time."""
+        if self._db.is_sqlite:
+            return []
         armed = list(self._armed())
         looks = [_new_look(claim) for at, claim in armed if at <= until and self._is_to_be_asked_for(claim)]
         self._ahead.update((look.claim.sender_id, look) for look in looks)
@@ -143,7 +155,7 @@ class LastLook:
 
     async def _look(self, claims: Sequence[Claim]) -> set[int]:
         """The places of those that may not leave."""
-        rows = [(place, claim.person, *_two(claim.accounts)) for place, claim in enumerate(claims)]
+        rows = [(place, claim.person, *_two(claim.accounts), claim.campaign_id) for place, claim in enumerate(claims)]
         async with self._db.ask() as connection:
             return set((await connection.execute(_LOOK, {"asked": pack(rows)})).scalars())
 

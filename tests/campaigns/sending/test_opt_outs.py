@@ -1,14 +1,16 @@
 """An opt-out holds at every door, at the claim, and at the moment of sending. On both databases; the ledger judges."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, update
 
 from campaigns.audience.optouts.listening import Effect, Listening, Reaction, Said
 from campaigns.audience.optouts.models import EVERY_ACCOUNT, Source
-from campaigns.audience.optouts.stops import Stops
+from campaigns.audience.optouts.stops import KEEP_SECONDS, Stops
 from campaigns.audience.optouts.storing import Change, opt_out
 from campaigns.sending.last_look import LastLook
 from campaigns.sending.models import CampaignState, MessageState
@@ -17,6 +19,8 @@ from campaigns.sending.tables import campaign, message
 from gateway.app import Gateway
 from gateway.auth.models import LOCAL_ACCOUNT, Account
 from gateway.db import read_now, table_of
+from gateway.waha.client import WahaClient
+from gateway.waha.schemas import NumberCheck
 from tests.campaigns.sending.conftest import OpenBooks
 from tests.conftest import MakeWorld
 from tests.harness.ledger import recipients_of
@@ -106,7 +110,7 @@ async def test_without_the_look_at_the_moment_of_sending_some_would_start(
 def switch_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have nothing looked at when a message is fired."""
 
-    async def may_leave(_: LastLook, claim: Claim) -> bool:
+    async def may_leave(_: LastLook, claim: Claim, claimed_at: float) -> bool:
         return True
 
     monkeypatch.setattr(Stops, "holds", lambda *_: False)
@@ -121,8 +125,8 @@ async def make_pair(make_world: MakeWorld, postgres_url: str) -> AsyncIterator[M
     """A replica that hears what people write and sends nothing, and another one that sends; there are no hints."""
     async with AsyncExitStack() as stack:
 
-        async def make() -> tuple[World, Gateway]:
-            world = await make_world(5, url=postgres_url, message_delay=1.0)
+        async def make(**settings: Any) -> tuple[World, Gateway]:
+            world = await make_world(5, url=postgres_url, message_delay=1.0, **settings)
             sending = world.build()
             stack.push_async_callback(sending.stop)
             await sending.start()
@@ -166,6 +170,49 @@ async def test_while_the_database_cannot_be_asked_nothing_leaves(
         assert world.sent == 0
     await world.finish(campaign_id)
     assert world.sent == 2
+
+
+def check_slowly(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """WAHA takes so long to tell whether a number is on WhatsApp."""
+    check = WahaClient.check_number
+
+    async def check_late(client: WahaClient, session: str, phone: str) -> NumberCheck:
+        await asyncio.sleep(seconds)
+        return await check(client, session, phone)
+
+    monkeypatch.setattr(WahaClient, "check_number", check_late)
+
+
+async def test_an_opt_out_holds_for_what_waited_long_for_the_check_of_its_number(
+    make_world: MakeWorld, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then it is told from the table: what this process remembers of opt-outs it forgets again."""
+    check_slowly(monkeypatch, KEEP_SECONDS + 5.0)
+    world = await make_world(1, check_numbers="all")
+    campaign_id = await world.submit([PERSON, *recipient_numbers(1)])
+    await world.clock.sleep(1.0)
+    await hear(world)
+    await world.clock.sleep(KEEP_SECONDS + 1.0)
+    await hear(world, phone=recipient_numbers(1, first=750)[0])  # what is old is forgotten
+    row = await world.finish(campaign_id)
+    assert (row.n_sent + row.n_delivered + row.n_read, row.n_skipped) == (1, 1)
+    assert recipients_of(world.ledger.transmissions) == recipient_numbers(1)
+
+
+@pytest.mark.parametrize("action", ["cancel", "pause"])
+@pytest.mark.postgres
+async def test_what_another_replica_halts_does_not_leave_after_the_check_of_its_number(
+    make_pair: MakePair, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    """There are no hints: nobody tells the replica that sends."""
+    check_slowly(monkeypatch, 3.0)
+    world, sending = await make_pair(check_numbers="all")
+    campaign_id = await world.submit([PERSON])
+    await world.clock.sleep(1.0)
+    assert sending.dispatcher.in_flight == 1
+    await getattr(world.gateway.steering, action)(campaign_id, None)
+    await world.clock.sleep(10.0)
+    assert world.sent == 0
 
 
 async def test_an_opt_out_that_is_rolled_back_stops_nothing(make_world: MakeWorld, database_url: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from campaigns.audience.optouts.models import EVERY_ACCOUNT
 from campaigns.audience.optouts.people import person_of
-from campaigns.audience.optouts.stops import KEEP_SECONDS, UNDER_WAY_SECONDS, Stops
+from campaigns.audience.optouts.stops import KEEP_SECONDS, Stops
 from gateway.clock import Clock
 from gateway.db import Database, after
 
@@ -41,19 +41,33 @@ def test_what_was_rolled_back_or_taken_back_is_not_held() -> None:
     stops = Stops(HandClock())
     stops.begin([ADA, BERT])
     stops.end([ADA], kept=False)
+    stops.end([BERT], kept=True)
     stops.lift([BERT])
     assert not stops.holds(["local"], ADA[1])
     assert not stops.holds(["local"], BERT[1])
 
 
-@pytest.mark.parametrize(("kept", "seconds"), [(True, KEEP_SECONDS), (None, UNDER_WAY_SECONDS)])
-def test_it_is_forgotten_when_nothing_that_was_claimed_before_can_be_left(kept: bool | None, seconds: float) -> None:
+def test_a_second_opt_out_that_comes_to_nothing_takes_nothing_away_from_the_first() -> None:
+    stops = Stops(HandClock())
+    stops.begin([ADA])
+    stops.begin([ADA])
+    stops.end([ADA], kept=False)
+    assert stops.holds(["local"], ADA[1]), "the other one is under way"
+    stops.end([ADA], kept=True)
+    stops.begin([ADA])
+    stops.end([ADA], kept=False)
+    assert stops.holds(["local"], ADA[1])
+
+
+def test_it_is_forgotten_some_time_after_it_was_stored_and_not_while_it_is_being_stored() -> None:
     clock = HandClock()
     stops = Stops(clock)
     stops.begin([ADA])
-    if kept is not None:
-        stops.end([ADA], kept=kept)
-    clock.at += seconds - 0.1
+    clock.at += 1000.0
+    stops.begin([BERT])
+    assert stops.holds(["local"], ADA[1])
+    stops.end([ADA], kept=True)
+    clock.at += KEEP_SECONDS - 0.1
     stops.begin([BERT])
     assert stops.holds(["local"], ADA[1])
     clock.at += 0.2
