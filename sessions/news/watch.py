@@ -194,7 +194,10 @@ class ServerWatch:
         changed, outrun = False, set()
         active: list[tuple[AnyRow, float]] = []
         async for row in politely(rows):
-            if row.status_at >= asked_at or row.event_at != heard.get(row.sender_id, 0.0):
+            heard_since = (
+                asked_at <= row.status_at <= now
+            )  # one of the future was written before the clock was set back
+            if heard_since or row.event_at != heard.get(row.sender_id, 0.0):
                 outrun.add(row.sender_id)
             else:
                 changed |= await self._compare(row, infos.get(row.name), now, active)

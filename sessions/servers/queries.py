@@ -109,6 +109,8 @@ async def names_of_ours(connection: AsyncConnection, names: Sequence[str]) -> se
 # --- who watches, and whether they answer -----------------------------------------------------------------------
 
 
+CLOCK_GRACE_SECONDS = 300.0
+"""By so much the leases of replicas with other settings may be longer."""
 _HOLD = (  # built once: each sweep begins with it
     update(server)
     .where(
@@ -117,6 +119,8 @@ _HOLD = (  # built once: each sweep begins with it
             server.c.listener.is_(None),
             server.c.listener == bindparam("b_replica"),
             server.c.listener_until <= func.gateway_now(),
+            # no lease is that long: it was taken before the clock was set back
+            server.c.listener_until > func.gateway_now() + bindparam("b_seconds", type_=Float) + CLOCK_GRACE_SECONDS,
         ),
     )
     .values(

@@ -16,7 +16,7 @@ import sqlalchemy.ext.asyncio.engine
 import sqlalchemy.util.concurrency
 from sqlalchemy import RootTransaction
 
-from gateway.db import Database
+from gateway.db import inline
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ def run_inline(patch: pytest.MonkeyPatch) -> None:
     for module in (sqlalchemy.connectors.asyncio, sqlalchemy.dialects.sqlite.aiosqlite, sqlalchemy.util.concurrency):
         patch.setattr(module, "await_", _finish)
     patch.setattr(sqlalchemy.ext.asyncio.engine, "greenlet_spawn", _call)
-    patch.setattr(Database, "_commit", _commit)
+    patch.setattr(inline, "commit", _commit)
 
 
 class _InlineQueue:
@@ -53,7 +53,7 @@ async def _execute(_: Any, function: Callable[..., T], *args: Any, **options: An
     return function(*args, **options)
 
 
-async def _commit(_: Any, transaction: RootTransaction) -> None:
+async def _commit(transaction: RootTransaction) -> None:
     transaction.commit()
 
 
