@@ -190,7 +190,9 @@ async def _queue_again(tx: AsyncConnection, rows: Sequence[AnyRow]) -> list[str]
             update(campaign)
             .where(campaign.c.id == campaign_id)
             .values(
-                n_failed=campaign.c.n_failed - counts[campaign_id], n_queued=campaign.c.n_queued + counts[campaign_id]
+                n_failed=campaign.c.n_failed - counts[campaign_id],
+                n_queued=campaign.c.n_queued + counts[campaign_id],
+                next_at=campaign.c.next_at * 0.0,  # found anew, where messages have times of their own
             )
         )
     return sorted(counts)

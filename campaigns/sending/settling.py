@@ -24,6 +24,8 @@ from gateway.db import ID, SECONDS, AnyRow
 Ended = tuple[Claim, Outcome]
 Told = tuple[Claim, Outcome, float | None]
 """What clients are told of, with the time at which it left."""
+_MAY_HAVE_LEFT = frozenset({Result.SENT, Result.FAILED, Result.UNCONFIRMED})
+"""How a look-up can end after which the next message keeps its distance."""
 MAX_WA_ID = 40
 """As the column; an engine's own id that is longer is not kept."""
 
@@ -260,8 +262,8 @@ def _jitter(settings: QueueSettings) -> float:
 
 def _answer_at(claim: Claim, outcome: Outcome, now: float, monotonic: float) -> float | None:
     """When WAHA answered, on the database's clock; None where the claim ended without a request."""
-    if claim.task is Task.RECONCILE and outcome.result is Result.SENT:
-        return now  # it may have left as late as just now
+    if claim.task is Task.RECONCILE and outcome.result in _MAY_HAVE_LEFT:
+        return now  # as late as just now
     return now - max(0.0, monotonic - outcome.answered_at) if outcome.answered else None
 
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from campaigns.sending.tables import correspondent
+from campaigns.sending.tables import campaign, correspondent, message
 from gateway.simulator.events import Subscriber
 from gateway.waha.schemas import MessageAckEvent, MessageAnyEvent, parse_event
 from tests.conftest import MakeWorld
@@ -63,6 +63,26 @@ async def test_what_a_locked_sender_could_not_deliver_goes_through_another_one(
     assert duplicated(world.ledger) == []
     assert {row.attempts for row in await world.messages(campaign_id)} == {1}
     assert len(world.ledger.refusals) <= 4  # those that had left before the refusal was told
+    await world.check_counters()
+
+
+async def test_what_a_locked_sender_could_not_deliver_does_not_wait_for_the_time_of_others(
+    make_noweb: MakeNoweb,
+) -> None:
+    world = await make_noweb(1)
+    lock(world, world.senders[0], 5.0)
+    campaign_id = await world.submit(2)
+    await world.until(lambda: bool(world.ledger.refusals))
+    now = world.clock.now()
+    later = now + 600.0
+    async with world.gateway.db.write() as tx:
+        for seq, at in enumerate((now - 1.0, later)):
+            this = (message.c.campaign_id == campaign_id, message.c.seq == seq)
+            await tx.execute(update(message).where(*this).values(not_before=at))
+        await tx.execute(update(campaign).where(campaign.c.id == campaign_id).values(next_at=later))
+    await world.until_sent(1, within=60.0)
+    assert recipients_of(world.ledger.transmissions) == recipient_numbers(1)
+    await world.finish(campaign_id)
     await world.check_counters()
 
 

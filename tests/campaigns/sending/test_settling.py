@@ -108,6 +108,24 @@ async def test_a_lane_waits_for_its_uncertain_message(open_books: OpenBooks) -> 
     assert (await books.claim_one()).task is Task.RECONCILE
 
 
+@pytest.mark.parametrize("result", [Result.SENT, Result.FAILED, Result.UNCONFIRMED])
+async def test_the_next_message_keeps_its_distance_from_one_that_may_have_left_just_now(
+    open_books: OpenBooks, result: Result
+) -> None:
+    """A request that broke at once may have been carried out much later."""
+    books = await open_books(message_delay=30.0)
+    await books.submit(2)
+    await books.settle(await books.claim_one(), Result.UNCERTAIN, wait_seconds=50.0)
+    await books.rest(50.0)
+    looked_up = await books.claim_one()
+    looked_at = books.clock.now()
+    await books.settle(looked_up, result)
+    assert (await books.lane()).due_at >= looked_at + 30.0
+    await books.rest(29.0)
+    assert (await books.turn()).claims == []
+    await books.check()
+
+
 async def test_the_share_of_an_uncertain_lane_goes_to_the_others(open_books: OpenBooks) -> None:
     books = await open_books(2)
     campaign_id = await books.submit(8)
