@@ -33,6 +33,11 @@ from campaigns.sending.taking import lease
 from gateway.batch import pack_values
 from gateway.db import AnyRow
 
+GONE_SECONDS = 3600.0
+"""How long a message is uncertain whose sender has lost its login: longer than any hold."""
+AWAY_SECONDS = 86_400.0
+"""The same where its session is only away, and may be asked when it is back."""
+
 
 async def claim_due(tx: AsyncConnection, settings: QueueSettings, turn: Turn, room: int) -> None:
     """Claim what is due until `horizon_seconds` from now, through `room` lanes at most; adds to `turn.claims`."""
@@ -67,12 +72,13 @@ async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, l
         if found.state != MessageState.SENDING:  # a receipt has settled it
             park.append({"b_sender_id": row.sender_id, "b_due_at": turn.now, "b_message_id": None})
             told.append({"b_id": found.campaign_id, "b_sender_id": row.sender_id, "b_at": found.told_at or turn.now})
-        elif not row.ready:
+        elif not row.ready and not _is_hopeless(row, found, turn.now):
             wait = turn.now + settings.poll_seconds
             park.append({"b_sender_id": row.sender_id, "b_due_at": wait, "b_message_id": row.message_id})
         else:
             take.append((row.sender_id, found.id))
             turn.claims.append(_reconcile_claim(row, found, turn.now))
+            turn.claims[-1].hopeless = not row.ready
     if died:
         await tx.execute(CAMPAIGN_LOST_ONE, died)
         await tx.execute(IS_UNCERTAIN, uncertain)
@@ -89,6 +95,15 @@ async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, l
         await tx.execute(TAKE_LANE, lease(settings, turn, take))
     if park:
         await tx.execute(PARK_LANE, park)
+
+
+def _is_hopeless(row: DueLane, found: AnyRow, now: float) -> bool:
+    """Whether nobody will come to tell what became of a message: its login is gone, or its session has long been away.
+
+    A session that is paired anew begins with an empty store.
+    """
+    login_is_there = row.paired_at is not None and row.paired_at <= found.started_at
+    return now - float(found.started_at) >= (AWAY_SECONDS if login_is_there else GONE_SECONDS)
 
 
 def _reconcile_claim(row: DueLane, found: AnyRow, now: float) -> Claim:

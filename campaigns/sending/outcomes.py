@@ -20,14 +20,15 @@ class Task(StrEnum):
 class Claim:
     """One message that a lane owns until its lease ends. Times are the database's, in epoch seconds.
 
-    It is never changed; that it is not frozen saves more than a microsecond of each.
+    Nobody changes it once it is claimed; that it is not frozen saves more than a microsecond of each.
 
     `turn` is the campaign's turn to give back if nothing is sent (None where no turn was taken). Without `failover`
     the message waits for its own sender. `chat_id` is where it goes, if not to the number as it stands. `is_reply`: its
     sender is locked, and may still write to this recipient. `strikes` are the sender's locks without a told end.
     `gated`: its campaign's messages leave one by one. From `closes_at` on nothing of its campaign may leave for now.
     `accounts` are those whose suppressions count, and `person` is who may have opted out (empty: it does not matter).
-    `own_delay` is the sender's message delay, where it has one of its own.
+    `own_delay` is the sender's message delay, where it has one of its own. `hopeless`: nobody can be asked what became
+    of it, and has not been for long.
     """
 
     task: Task
@@ -56,6 +57,7 @@ class Claim:
     accounts: tuple[str, ...] = ()
     person: str = ""
     own_delay: float | None = None
+    hopeless: bool = False
 
 
 class Result(StrEnum):

@@ -34,6 +34,7 @@ StillOurs: TypeAlias = Callable[[], Awaitable[bool]]
 
 _MEDIA_IN_MEMORY = 4
 LATENCY_MEMORY = 50
+NOBODY_TELLS = "its sender has not come back to tell whether it was sent; it is not sent again by itself"
 FIRST_LATENCY_GUESS = 0.5
 """Seconds until WAHA answers, before we have seen any; afterwards a moving average."""
 
@@ -92,6 +93,8 @@ class Transmitter:
         """
         if claim.task is Task.SEND:
             outcome = await self._send(claim, still_ours)
+        elif claim.hopeless:
+            outcome = Outcome(Result.UNCONFIRMED, "unconfirmed", NOBODY_TELLS)
         else:
             outcome = await self._reconcile(claim, age_seconds)
         if outcome.result is Result.SENT:

@@ -6,7 +6,7 @@ import random
 import pytest
 from sqlalchemy import update
 
-from campaigns.sending import transmitter
+from campaigns.sending import claiming, transmitter
 from campaigns.sending.tables import session
 from gateway.simulator.faults import parse_faults
 from gateway.waha.client import WahaClient
@@ -104,6 +104,31 @@ async def test_a_message_that_cannot_be_looked_up_is_left_to_a_person_and_its_la
     assert left.state == "unconfirmed"
     assert "could not be looked up" in left.error
     assert duplicated(world.ledger) == []
+    await world.check_counters()
+
+
+@pytest.mark.parametrize(("logged_out", "seconds"), [(True, 300.0), (False, 900.0)])
+async def test_what_nobody_comes_back_to_tell_is_left_to_a_person(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, seconds: float, *, logged_out: bool
+) -> None:
+    """An hour after its login has gone, or when its session has been away for a day; here both come sooner."""
+    monkeypatch.setattr(claiming, "GONE_SECONDS", 300.0)
+    monkeypatch.setattr(claiming, "AWAY_SECONDS", 900.0)
+    world = await make_world(1, hold_seconds=3)
+    world.faults(next=["cut_after"])
+    world.hears = False
+    campaign_id = await world.submit(2, failover=False)
+    await world.until_sent(1)
+    await world.fall(world.senders[0])
+    if logged_out:
+        async with world.gateway.db.write() as tx:
+            await tx.execute(update(session).values(paired_at=None))
+    await world.clock.sleep(seconds - 30.0)
+    assert await world.states(campaign_id) == ["sending", "queued"]
+    await world.clock.sleep(60.0)
+    assert await world.states(campaign_id) == ["unconfirmed", "queued"]
+    await world.gateway.steering.cancel(campaign_id, None)
+    assert (await world.campaign(campaign_id)).n_sending == 0
     await world.check_counters()
 
 
