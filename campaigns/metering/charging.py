@@ -21,7 +21,7 @@ from gateway.db import ID
 
 PAID = frozenset({MessageState.SENT, MessageState.DELIVERED, MessageState.READ})
 """The states of messages that their client has paid for."""
-_NOT_COUNTED_YET = frozenset({MessageState.SENDING, MessageState.FAILED})
+_NOT_COUNTED_YET = frozenset({MessageState.QUEUED, MessageState.SENDING, MessageState.FAILED})
 
 _LOCK = (
     select(client.c.id, client.c.timezone, client.c.day_ends_at, client.c.sent_today)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Update, and_, bindparam, case, exists, func, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from campaigns.sending.claim_statements import LANE_HAS_SENT, LANE_HEARD
 from campaigns.sending.models import IDLE, CampaignState
 from campaigns.sending.pacing import Delays
 from campaigns.sending.tables import campaign, campaign_sender, lane, message, sender, server, session, setting
@@ -176,6 +177,14 @@ async def look_at_settled(tx: AsyncConnection, message_ids: Sequence[str]) -> No
     await tx.execute(
         update(lane).where(lane.c.message_id.in_(message_ids), lane.c.owner.is_(None)).values(due_at=await read_now(tx))
     )
+
+
+async def note_left(tx: AsyncConnection, sender_ids: Sequence[int]) -> None:
+    """Messages have left through these senders, as late as just now for all we know: pace and caps count them."""
+    now = await read_now(tx) if sender_ids else 0.0
+    for sender_id in sorted(sender_ids):
+        await tx.execute(LANE_HEARD, {"b_sender_id": sender_id, "b_at": now})
+        await tx.execute(LANE_HAS_SENT, {"b_sender_id": sender_id})
 
 
 async def recompute_due(tx: AsyncConnection) -> None:

@@ -36,7 +36,8 @@ class MessageState(StrEnum):
 
 _M = MessageState
 MESSAGE_TRANSITIONS: dict[MessageState, frozenset[MessageState]] = {
-    _M.QUEUED: frozenset({_M.SENDING, _M.CANCELLED, _M.SKIPPED, _M.FAILED}),
+    # one that is queued again may have left after all, as its receipt proves: then it does not go once more
+    _M.QUEUED: frozenset({_M.SENDING, _M.CANCELLED, _M.SKIPPED, _M.FAILED, _M.SENT, _M.DELIVERED, _M.READ}),
     # back to queued: surely not sent, or taken back before it was fired. Cancelled and skipped are that, and the step
     # from queued, in one: the campaign was cancelled meanwhile; the number is found not to be on WhatsApp
     _M.SENDING: frozenset(

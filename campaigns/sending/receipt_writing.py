@@ -4,11 +4,14 @@ A receipt is known by the session that tells it and WhatsApp's id of the message
 the message left through is nobody's. It moves a message forward and never back. Where it turns a message of an ended
 campaign into a failure, or a failure into a success, the campaign's last word follows. Where the last of a campaign's
 first messages is refused, and all of them were, it pauses itself.
+
+A message that is queued again under its id, because it was not found, has nobody that it left through. A receipt of one
+of its campaign's sessions proves that it has left: then it does not go once more.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, exists, func, select, update
@@ -16,10 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.metering.charging import Bills, Moved, charge
 from campaigns.schedules.following import follow
-from campaigns.sending.counting import FIRST_FAILURES
+from campaigns.sending.counting import FIRST_FAILURES, finish_campaigns
 from campaigns.sending.ending import ENDED_STATES, end_state
 from campaigns.sending.models import MESSAGE_TRANSITIONS, CampaignState, MessageState
-from campaigns.sending.tables import campaign, message, sender, session
+from campaigns.sending.outcomes import Turn
+from campaigns.sending.pacing import Delays
+from campaigns.sending.tables import campaign, campaign_sender, message, sender, session
 from campaigns.sending.telling import Settled, tell_of_messages
 from gateway.db import AnyRow, read_now
 
@@ -33,21 +38,24 @@ _STATE_OF_ACK = {
     4: MessageState.READ,
 }
 _STRENGTH = {level: strength for strength, level in enumerate((0, -1, 1, 2, 3, 4))}
+_SESSION = func.coalesce(session.c.name, sender.c.number)
+_COLUMNS = (
+    message.c.id,
+    message.c.campaign_id,
+    message.c.seq,
+    message.c.wa_id,
+    message.c.phone,
+    sender.c.id.label("sender_id"),
+    sender.c.number,
+    message.c.state,
+    message.c.ack,
+    message.c.uncertain_at,
+    _SESSION.label("session"),
+    campaign.c.client_id,
+    campaign.c.price,
+)
 _LOCK = (
-    select(
-        message.c.id,
-        message.c.campaign_id,
-        message.c.seq,
-        message.c.wa_id,
-        message.c.phone,
-        sender.c.number,
-        message.c.state,
-        message.c.ack,
-        message.c.uncertain_at,
-        func.coalesce(session.c.name, sender.c.number).label("session"),
-        campaign.c.client_id,
-        campaign.c.price,
-    )
+    select(*_COLUMNS)
     .select_from(
         message.join(sender, sender.c.id == message.c.sender_id)
         .outerjoin(session, session.c.sender_id == message.c.sender_id)
@@ -57,6 +65,23 @@ _LOCK = (
     .order_by(message.c.id)
     .with_for_update(of=message)
 )
+_LOCK_QUEUED = (
+    select(*_COLUMNS)
+    .select_from(
+        message.join(campaign, campaign.c.id == message.c.campaign_id)
+        .join(campaign_sender, campaign_sender.c.campaign_id == campaign.c.id)
+        .join(sender, sender.c.id == campaign_sender.c.sender_id)
+        .outerjoin(session, session.c.sender_id == sender.c.id)
+    )
+    .where(
+        message.c.wa_id.in_(bindparam("ids", expanding=True)),
+        message.c.state == MessageState.QUEUED,
+        _SESSION.in_(bindparam("names", expanding=True)),
+    )
+    .order_by(message.c.id)
+    .with_for_update(of=message)
+)
+_LEFT_THROUGH = update(message).where(message.c.id == bindparam("b_id")).values(sender_id=bindparam("b_sender_id"))
 _HEAR = update(message).where(message.c.id.in_(bindparam("ids", expanding=True))).values(ack=bindparam("b_ack"))
 _MOVE = _HEAR.values(
     state=bindparam("b_state"),
@@ -91,7 +116,7 @@ _PAUSE_HOPELESS = (
         reason=f"paused by itself: its first {FIRST_FAILURES} messages all failed; {REFUSED}",
     )
 )
-_NOT_SENT = frozenset({MessageState.SENDING, MessageState.UNCONFIRMED, MessageState.FAILED})
+_NOT_SENT = frozenset({MessageState.QUEUED, MessageState.SENDING, MessageState.UNCONFIRMED, MessageState.FAILED})
 _CHANGES_THE_END = frozenset({MessageState.FAILED, MessageState.UNCONFIRMED})
 
 
@@ -104,11 +129,17 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What receipts were about: the ones that are ours, messages that they settled, and campaigns that they paused."""
+    """What receipts were about: the ones that are ours, messages that they settled, and campaigns that they paused.
 
-    ours: set[Key]
-    settled: list[str]
-    paused: list[str]
+    `left_through` are the senders of messages that were queued again, and had left; `finished` the campaigns of which
+    nothing was left by that, with their states.
+    """
+
+    ours: set[Key] = field(default_factory=set)
+    settled: list[str] = field(default_factory=list)
+    paused: list[str] = field(default_factory=list)
+    left_through: list[int] = field(default_factory=list)
+    finished: list[tuple[str, str]] = field(default_factory=list)
 
 
 def stronger(known: int | None, ack: int) -> int:
@@ -119,11 +150,12 @@ def stronger(known: int | None, ack: int) -> int:
 def after_receipt(state: MessageState, ack: int, known: int | None, *, uncertain: bool) -> MessageState | None:
     """The state that a receipt moves a message to; None if it stays.
 
-    A receipt proves that WhatsApp has the message, so it also settles one that was uncertain. An error counts only
-    if nothing better was ever heard. A message in flight is moved by `sent` only if nobody waits for its answer. Level
-    0 says only that WAHA has handed the message over, as its 201 does.
+    A receipt proves that WhatsApp has the message, so it also settles one that was uncertain, or is queued again. An
+    error counts only if nothing better was ever heard. A message in flight is moved by `sent` only if nobody waits for
+    its answer. Level 0 says only that WAHA has handed the message over, as its 201 does.
     """
-    unsettled = state is MessageState.UNCONFIRMED or (state is MessageState.SENDING and uncertain)
+    waits = state in (MessageState.QUEUED, MessageState.UNCONFIRMED)
+    unsettled = waits or (state is MessageState.SENDING and uncertain)
     if ack == 0:
         return MessageState.SENT if unsettled else None
     if ack < 0:
@@ -139,8 +171,9 @@ def after_receipt(state: MessageState, ack: int, known: int | None, *, uncertain
 
 async def write_receipts(tx: AsyncConnection, acks: Mapping[Key, int]) -> Written:
     """Move the messages that `acks` are about, and their campaigns' counters."""
-    rows = (await tx.execute(_LOCK, {"ids": list({key.wa_id for key in acks})})).all()
-    written = Written(set(), [], [])
+    rows = list((await tx.execute(_LOCK, {"ids": list({key.wa_id for key in acks})})).all())
+    rows += await _lock_queued(tx, acks.keys() - {Key(row.session, row.wa_id) for row in rows})
+    written = Written()
     moves: dict[tuple[MessageState | None, int], list[str]] = defaultdict(list)
     counts: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys((f"b_{name}" for name in _COUNTERS), 0))
     bills = Bills()
@@ -177,12 +210,33 @@ async def write_receipts(tx: AsyncConnection, acks: Mapping[Key, int]) -> Writte
         await tx.execute(_COUNT, [{"b_id": key, **counts[key]} for key in sorted(counts)])
         await charge(tx, bills, now)
     await tell_of_messages(tx, [_settled(row, now, failed=failed) for row, failed in told])
+    await _end_waiting(tx, [row for row, _ in told if row.state == MessageState.QUEUED], now, written)
     if ends:
         await correct_ends(tx, sorted(ends))
     for campaign_id in sorted(hopeless):
         if (await tx.execute(_PAUSE_HOPELESS, {"b_id": campaign_id})).rowcount:
             written.paused.append(campaign_id)
     return written
+
+
+async def _lock_queued(tx: AsyncConnection, keys: Collection[Key]) -> Sequence[AnyRow]:
+    """Messages that are queued again, of campaigns of whose sessions one tells of them."""
+    if not keys:
+        return []
+    told = {"ids": sorted({key.wa_id for key in keys}), "names": sorted({key.session for key in keys})}
+    rows = (await tx.execute(_LOCK_QUEUED, told)).all()
+    return list({row.id: row for row in rows if Key(row.session, row.wa_id) in keys}.values())
+
+
+async def _end_waiting(tx: AsyncConnection, again: Sequence[AnyRow], now: float, written: Written) -> None:
+    """Messages that waited to be sent once more have left: note through whom, and end what has nothing left by that."""
+    if not again:
+        return
+    await tx.execute(_LEFT_THROUGH, [{"b_id": row.id, "b_sender_id": row.sender_id} for row in again])
+    turn = Turn(now, 0.0, Delays(0.0, 0.0))
+    await finish_campaigns(tx, turn, {row.campaign_id for row in again})
+    written.left_through.extend(row.sender_id for row in again)
+    written.finished.extend(turn.finished)
 
 
 async def _move(tx: AsyncConnection, moves: Mapping[tuple[MessageState | None, int], list[str]]) -> float:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from campaigns.sending.lanes import look_at_settled
+from campaigns.sending.lanes import look_at_settled, note_left
 from campaigns.sending.receipt_writing import Key, stronger, write_receipts
 from gateway.batch_writing import RETRY_SECONDS, Batch, BatchWriter, Fault
 from gateway.clock import Clock
 from gateway.db import Database
-from gateway.events import CampaignHalted, EventBus
+from gateway.events import CampaignFinished, CampaignHalted, EventBus
 from gateway.waha.schemas import MessageAckEvent, MessageAnyEvent
 
 log = structlog.get_logger()
@@ -100,9 +100,13 @@ class Receipts(BatchWriter[_Batch]):
         for campaign_id in written.paused:
             log.warning("campaign_paused_itself", campaign_id=campaign_id, reason="WhatsApp refused its first messages")
             self._bus.publish(CampaignHalted(campaign_id))
-        if written.settled:
+        for campaign_id, state in written.finished:
+            log.info("campaign_finished", campaign_id=campaign_id, state=state)
+            self._bus.publish(CampaignFinished(campaign_id, state))
+        if written.settled or written.left_through:
             async with self._db.write() as tx:  # of its own: lanes are locked before messages, everywhere
                 await look_at_settled(tx, written.settled)
+                await note_left(tx, written.left_through)
         return written.ours
 
     def _remember(self, acks: Mapping[Key, int], ours: set[Key], now: float) -> None:

@@ -13,6 +13,7 @@ from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Result, Tu
 from campaigns.sending.pacing import Delays
 from campaigns.sending.queue import take_turn
 from campaigns.sending.receipt_writing import Key, write_receipts
+from campaigns.sending.receipts import Receipts
 from campaigns.sending.schemas import SendRequest
 from campaigns.sending.service import CampaignService
 from campaigns.sending.steering import Steering
@@ -175,6 +176,11 @@ class Books:
             names = {row.wa_id: row.name for row in await tx.execute(sessions.where(message.c.wa_id.in_(acks)))}
             keyed = {Key(names.get(wa_id, "nobody"), wa_id): ack for wa_id, ack in acks.items()}
             return {key.wa_id for key in (await write_receipts(tx, keyed)).ours}
+
+    async def hear(self, number: str, acks: dict[str, int]) -> set[str]:
+        """As `receipts`, all from one session, and through what takes them in."""
+        taker = Receipts(self.db, self.bus, self.clock)
+        return {key.wa_id for key in await taker._write({Key(number, wa_id): ack for wa_id, ack in acks.items()})}
 
     async def fall(self, index: int, *, up: bool = False) -> None:
         """A sender's session falls (or, with `up`, is back)."""

@@ -52,7 +52,9 @@ levels = st.integers(-1, 4)
         (S.UNCONFIRMED, 2, None, False, S.DELIVERED),
         (S.UNCONFIRMED, -1, None, False, S.FAILED),
         (S.FAILED, 2, -1, False, S.DELIVERED),
-        (S.QUEUED, 2, None, False, None),
+        (S.QUEUED, 0, None, False, S.SENT),  # it was not found, and had left
+        (S.QUEUED, 2, None, False, S.DELIVERED),
+        (S.QUEUED, -1, None, False, None),
         (S.CANCELLED, 2, None, False, None),
     ],
 )

@@ -205,6 +205,43 @@ async def test_a_campaign_whose_last_message_a_receipt_settles_ends(open_books: 
     assert (await books.turn()).finished == [(campaign_id, "completed")]
 
 
+@pytest.mark.parametrize("senders", [1, 2])
+async def test_a_message_that_is_queued_again_and_had_left_does_not_go_once_more(
+    open_books: OpenBooks, senders: int
+) -> None:
+    """WAHA had lost it, and WhatsApp tells that it has arrived."""
+    books = await open_books(senders, message_delay=30.0)
+    campaign_id = await books.submit(1)
+    claim = await books.claim_one()
+    await books.settle(claim, Result.UNCERTAIN, wait_seconds=1.0)
+    await books.steering.pause(campaign_id, None)
+    await books.rest(1.0)
+    await books.settle(await books.claim_one(), Result.ABSENT)
+    assert (await books.message(claim.message_id)).state == "queued"
+
+    assert await books.hear(claim.number, {claim.wa_id: 2})
+    row = await books.message(claim.message_id)
+    assert (row.state, row.sender_id) == ("delivered", claim.sender_id)
+    assert (await books.campaign(campaign_id)).state == CampaignState.COMPLETED
+    lane = await books.lane(0 if claim.sender_id == books.sender_id(0) else 1)
+    assert (lane.last_answer_at, lane.sent_today) == (books.clock.now(), 1)
+    await books.rest(60.0)
+    assert (await books.turn()).claims == []
+    await books.check()
+
+
+async def test_of_a_message_that_is_queued_again_nobody_elses_session_can_tell(open_books: OpenBooks) -> None:
+    books = await open_books(2)
+    campaign_id = await books.submit(1, senders=[0])
+    claim = await books.claim_one()
+    await books.settle(claim, Result.UNCERTAIN, wait_seconds=1.0)
+    await books.steering.pause(campaign_id, None)
+    await books.rest(1.0)
+    await books.settle(await books.claim_one(), Result.ABSENT)
+    assert not await books.hear(books.senders[1], {claim.wa_id: 2})
+    assert (await books.message(claim.message_id)).state == "queued"
+
+
 async def test_the_next_message_keeps_its_distance_from_one_that_a_receipt_has_settled(open_books: OpenBooks) -> None:
     books = await open_books(message_delay=10.0)
     await books.submit(2)
