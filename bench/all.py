@@ -1,7 +1,7 @@
 """`all`: every number that we hold ourselves to, one benchmark after the other, each in processes of its own.
 
 Each tells its figures in full, and its verdict once more in one line. Where the database matters it is done on SQLite
-and on PostgreSQL. A whole run takes about a quarter of an hour on a quiet machine; `--short` makes each so small that
+and on PostgreSQL. A whole run takes about half an hour on a quiet machine; `--short` makes each so small that
 it only shows that it works: then its figures say little. `compare celery` is none of them.
 """
 
@@ -45,8 +45,8 @@ PARTS = [
     *_on_both("dispatch", "--messages", "2000", "--senders", "50"),
     *_on_both("pacing", "--seconds", "5", "--senders", "200"),
     *_on_both("growth", "--queued", "50000", "--few", "3000", "--messages", "1000", "--rounds", "1"),
-    Part("submit", ["--recipients", "10000"]),
-    Part("status", ["--messages", "20000", "--requests", "50"]),
+    *_on_both("submit", "--recipients", "10000"),
+    *_on_both("status", "--messages", "20000", "--requests", "50"),
     *_on_both("schedules", "--schedules", "2000", "--requests", "10", "--due", "2"),
     *_on_both(
         "console", "--messages", "2000", "--campaigns", "5", "--senders", "20", "--requests", "40", "--delay", "5"

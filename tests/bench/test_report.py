@@ -31,7 +31,16 @@ def test_one_missed_goal_is_said_in_words_and_fails_the_report() -> None:
 def test_a_goal_that_is_not_checked_is_told_and_fails_nothing() -> None:
     late = report(Figure("lateness p99", 50.0, "ms", Goal(Sense.AT_MOST, 20, checked=False)))
     assert late.met
+    assert not late.all_met
     assert "MISSED (goal <= 20)" in late.as_text()
+    assert late.as_text().endswith("ONE THAT IS ONLY TOLD IS MISSED")
+    many = Reports("all", [("pacing", late), ("dispatch", report(Figure("rate", 1.0)))], "a machine")
+    assert (many.as_json()["met"], many.as_json()["all_met"]) == (True, False)
+    assert many.as_text().endswith("ONE THAT IS ONLY TOLD IS MISSED")
+
+
+def test_a_report_with_every_goal_met_says_so() -> None:
+    assert report(Figure("lost", 0, goal=Goal(Sense.EXACTLY, 0))).as_text().endswith("every goal is met")
 
 
 def test_a_quantile_is_a_value_that_was_measured() -> None:

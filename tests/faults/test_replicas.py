@@ -86,17 +86,17 @@ def held_by(name: str, stage: Stage, at: float) -> list[str]:
     return [session for session, sight in latest.items() if sight.replica == name and sight.id not in answered]
 
 
-async def freeze(stage: Stage, rounds: int) -> list[Sight]:
+async def freeze(stage: Stage, rounds: int, seconds: float = 2 * LEASE) -> list[Sight]:
     """Fault 4: stop the busier one of two replicas for two leases, so many times; gives what it fired late."""
     await stage.connect(8)
-    await stage.submit(160 * rounds)
+    await stage.submit(max(160 * rounds, round(10 * seconds)))
     late: list[Sight] = []
     for _ in range(rounds):
         await stage.until_sent(stage.sent + 24)
         zombie = busiest(stage)
         stopped_at = time.time()
         zombie.tell(signal.SIGSTOP)
-        await last(2 * LEASE)
+        await last(seconds)
         zombie.tell(signal.SIGCONT)
         woken_at = time.time()
         await until(functools.partial(all_sent_since, stage, woken_at))
@@ -124,6 +124,22 @@ async def test_a_replica_that_was_frozen_for_two_leases_starts_nothing_that_it_h
     stage = await make_stage(lease_seconds=LEASE, message_delay=0.2, hold_seconds=3.0)
     await start(stage, "one", "two")
     late = await freeze(stage, rounds=1)
+    await stage.finish()
+    verdict = await stage.judge()
+    record(seed=SEED, late=len(late), **verdict.record)
+    assert verdict.perfect, verdict.report()
+    assert late == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+async def test_a_replica_that_was_frozen_for_a_minute_starts_nothing_that_it_had_claimed(
+    make_stage: MakeStage, record: Record, postgres_url: str
+) -> None:
+    """Longer than TCP waits for it, and than the database keeps its transaction."""
+    stage = await make_stage(lease_seconds=LEASE, message_delay=1.0, hold_seconds=3.0)
+    await start(stage, "one", "two")
+    late = await freeze(stage, rounds=1, seconds=60.0)
     await stage.finish()
     verdict = await stage.judge()
     record(seed=SEED, late=len(late), **verdict.record)
