@@ -1,10 +1,11 @@
-"""The last look before a message leaves: whether its recipient has opted out, or its campaign was halted, meanwhile.
+"""The last look before a message leaves: whether its recipient has opted out since it was claimed.
 
 On SQLite one process writes everything, and what it stops it holds against each message itself (`stops.py`), but not
 for ever: what was claimed some time ago, because its number was being checked, is asked for. On PostgreSQL another
 replica may have stored it, so the database is asked once more, a moment before: so early that its answer is there when
 a message leaves. Messages that leave within some milliseconds share one statement. Where the database does not answer,
-nothing leaves.
+nothing leaves. Of what has waited longer than messages are claimed ahead, it is asked, too, whether its campaign was
+halted: the halt may be another replica's, which has told nobody.
 """
 
 import asyncio
@@ -34,6 +35,8 @@ TRIES = 5
 AT_ONCE = 8
 """How many messages leave before others get their turn: the next claim waits for its database's answers meanwhile."""
 
+LONG_SECONDS = 0.5
+"""What was claimed so long ago has waited for more than its moment."""
 AHEAD_SECONDS = 0.02
 """How long before a message leaves its look is made at the latest; and those that leave in twice that share it."""
 
@@ -43,15 +46,18 @@ _is_halted = exists(
         campaign.c.id == _asked.c.campaign_id, campaign.c.state.in_((CampaignState.PAUSED, CampaignState.CANCELLED))
     )
 )
-_LOOK = select(_asked.c.place).where(or_(suppressed(_asked.c.person, _asked.c.account_id, _asked.c.owner), _is_halted))
+_has_opted_out = suppressed(_asked.c.person, _asked.c.account_id, _asked.c.owner)
+_LOOK = select(_asked.c.place).where(_has_opted_out)
+_LONG_LOOK = select(_asked.c.place).where(or_(_has_opted_out, _is_halted))
 
 
 @dataclass(slots=True, eq=False)
 class _Look:
-    """One claim that is asked for: the `answer` is whether it may leave, as of `began_at`."""
+    """One claim that is asked for, which has waited `long`: the `answer` is whether it may leave, as of `began_at`."""
 
     claim: Claim
     answer: asyncio.Future[bool]
+    long: bool = False
     began_at: float = 0.0
 
 
@@ -80,26 +86,27 @@ class LastLook:
 
     async def may_leave(self, claim: Claim, claimed_at: float) -> bool:
         """Whether what was claimed then (monotonic) may be sent now."""
-        is_known_here = self._db.is_sqlite and self._clock.monotonic() - claimed_at < KEEP_SECONDS / 2
-        if is_known_here or not claim.person:
+        waited = self._clock.monotonic() - claimed_at
+        long = waited > LONG_SECONDS
+        if (self._db.is_sqlite and waited < KEEP_SECONDS / 2) or (not claim.person and not long):
             return True
         look = self._ahead.pop(claim.sender_id, None)
-        if look is None or look.claim is not claim or not self._is_good(look):
-            look = self._ask(claim)
+        if long or look is None or look.claim is not claim or not self._is_good(look):
+            look = self._ask(claim, long=long)
         for _ in range(TRIES):
             if not await look.answer:
                 return False
             if self._is_good(look):
                 return True
-            look = self._ask(claim)
+            look = self._ask(claim, long=long)
         log.warning("last_look_too_slow", message_id=claim.message_id)
         return False
 
     def _is_good(self, look: _Look) -> bool:
         return self._clock.monotonic() - look.began_at <= GOOD_SECONDS
 
-    def _ask(self, claim: Claim) -> _Look:
-        look = _new_look(claim)
+    def _ask(self, claim: Claim, *, long: bool) -> _Look:
+        look = _new_look(claim, long=long)
         self._waiting.append(look)
         self._begin()
         return look
@@ -130,7 +137,7 @@ class LastLook:
     async def _answer(self, looks: Sequence[_Look]) -> None:
         refused = set[int]()
         try:
-            refused = await self._look([look.claim for look in looks])
+            refused = await self._look([look.claim for look in looks], long=any(look.long for look in looks))
         except (SQLAlchemyError, OSError) as error:
             log.error("last_look_failed", error=str(error), messages=len(looks))
             refused = set(range(len(looks)))
@@ -153,15 +160,15 @@ class LastLook:
         known = self._ahead.get(claim.sender_id)
         return bool(claim.person) and (known is None or known.claim is not claim)
 
-    async def _look(self, claims: Sequence[Claim]) -> set[int]:
+    async def _look(self, claims: Sequence[Claim], *, long: bool) -> set[int]:
         """The places of those that may not leave."""
         rows = [(place, claim.person, *_two(claim.accounts), claim.campaign_id) for place, claim in enumerate(claims)]
         async with self._db.ask() as connection:
-            return set((await connection.execute(_LOOK, {"asked": pack(rows)})).scalars())
+            return set((await connection.execute(_LONG_LOOK if long else _LOOK, {"asked": pack(rows)})).scalars())
 
 
-def _new_look(claim: Claim) -> _Look:
-    return _Look(claim, asyncio.get_running_loop().create_future())
+def _new_look(claim: Claim, *, long: bool = False) -> _Look:
+    return _Look(claim, asyncio.get_running_loop().create_future(), long)
 
 
 def _two(accounts: Sequence[str]) -> tuple[str, str]:

@@ -159,7 +159,7 @@ async def test_without_asking_the_database_another_replica_would_send_what_it_ha
 async def test_while_the_database_cannot_be_asked_nothing_leaves(
     make_world: MakeWorld, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(*_: object) -> set[int]:
+    async def away(*_: object, **__: object) -> set[int]:
         raise OSError("gone")
 
     world = await make_world(1, url=postgres_url, message_delay=1.0)

@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 import pytest
 
 import gateway.hints
-from campaigns.sending.last_look import LastLook
 from campaigns.sending.models import CampaignState
 from gateway.app import Gateway
 from gateway.events import CampaignHalted, DelaysChanged, WorkAdded
@@ -92,27 +91,12 @@ async def test_a_halt_is_felt(make_pair: MakePair, verb: str) -> None:
     steer = getattr(pair.world.gateway.steering, verb)
     answered_at = await pair.ask(steer(campaign_id, None))
     await pair.world.clock.sleep(5.0)
-    assert pair.started_after(answered_at) == []
-
-
-async def test_without_the_last_look_a_halt_of_which_nobody_told_is_felt_when_it_is_polled(
-    make_pair: MakePair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The control: one was armed."""
-
-    async def may_leave(*_: object) -> bool:
-        return True
-
-    monkeypatch.setattr(LastLook, "may_leave", may_leave)
-    pair = await make_pair(message_delay=1.0)
-    campaign_id = await pair.world.submit(20)
-    await pair.world.until_sent(2)
-    await pair.armed()
-    answered_at = await pair.ask(pair.world.gateway.steering.cancel(campaign_id, None))
-    await pair.world.clock.sleep(5.0)
     late = pair.started_after(answered_at)
-    assert len(late) == (0 if pair.hinted else 1)
-    assert all(seconds <= POLL_SECONDS for seconds in late)
+    if pair.hinted:
+        assert late == []
+    else:
+        assert len(late) == 1, "the control: one was armed, and nobody told"
+        assert late[0] <= POLL_SECONDS
 
 
 async def test_new_work_is_felt(make_pair: MakePair) -> None:
