@@ -12,6 +12,7 @@ from bench import (
     compare,
     console,
     crash,
+    delays,
     dispatch,
     growth,
     inbox,
@@ -41,6 +42,7 @@ class Benchmark(Protocol):
 BENCHMARKS: Mapping[str, Benchmark] = {
     "dispatch": dispatch,
     "pacing": pacing,
+    "delays": delays,
     "growth": growth,
     "submit": submit,
     "status": status,

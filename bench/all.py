@@ -44,6 +44,7 @@ def _on_both(name: str, *short: str) -> list[Part]:
 PARTS = [
     *_on_both("dispatch", "--messages", "2000", "--senders", "50"),
     *_on_both("pacing", "--seconds", "5", "--senders", "200"),
+    *_on_both("delays", "--senders", "100"),
     *_on_both("growth", "--queued", "50000", "--few", "3000", "--messages", "1000", "--rounds", "1"),
     *_on_both("submit", "--recipients", "10000"),
     *_on_both("status", "--messages", "20000", "--requests", "50"),

@@ -55,10 +55,9 @@ async def measure(load: Load, database: str) -> Report:
     bare = load.messages * (1 / before.seconds + 1 / after.seconds) / 2
     arrived = [sent for entries in record.values() for sent in entries]
     lost, doubled = count_faults(arrived, load.messages)
-    shape = "one campaign" if load.shape == "pool" else "a campaign for each"
     return Report(
         name="dispatch",
-        work=f"{load.messages:,} messages, {load.senders} senders, {shape}, no delays, {database}",
+        work=f"{load.messages:,} messages, {load.senders} senders, {load.shape_in_words}, no delays, {database}",
         machine=describe_machine(),
         figures=[
             Figure("ratio", durable / bare, goal=RATIO),

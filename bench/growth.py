@@ -82,12 +82,11 @@ async def measure(load: Load, chosen: argparse.Namespace) -> Report:
                 short.append(one)
                 long.append(other)
         faults.append(await _faults(many))
-    shape = "one campaign" if load.shape == "pool" else "a campaign for each"
     return Report(
         name="growth",
         work=(
             f"{chosen.messages:,} messages out of {chosen.queued:,} and out of {chosen.few:,}, {chosen.rounds} rounds, "
-            f"{load.senders} senders, {shape}, {chosen.database}"
+            f"{load.senders} senders, {load.shape_in_words}, {chosen.database}"
         ),
         machine=describe_machine(),
         figures=figures(short, long, faults),

@@ -62,12 +62,11 @@ async def measure(load: Load, database: str, latency: float) -> Report:
     lanes = list(record.values())
     late = lateness(lanes, load.message_delay)
     arrived = sum(len(sent) for sent in lanes)
-    shape = "one campaign" if load.shape == "pool" else "a campaign for each"
     return Report(
         name="pacing",
         work=(
-            f"{load.messages:,} messages, {load.senders} senders, {shape}, MESSAGE_DELAY {load.message_delay:g} s, "
-            f"answers after {latency * 1000:g} ms, {database}"
+            f"{load.messages:,} messages, {load.senders} senders, {load.shape_in_words}, "
+            f"MESSAGE_DELAY {load.message_delay:g} s, answers after {latency * 1000:g} ms, {database}"
         ),
         machine=describe_machine(),
         figures=[

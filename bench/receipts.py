@@ -67,10 +67,11 @@ async def measure(load: Load, database: str, connections: int) -> Report:
             await _forget_receipts(stage.gateway)
             posted = await _by_webhook(stage, messages, connections)
     rate = load.messages / sent.seconds
-    shape = "one campaign" if load.shape == "pool" else "a campaign for each"
     return Report(
         name="receipts",
-        work=f"{load.messages:,} messages with 3 events each, {load.senders} senders, {shape}, {database}",
+        work=(
+            f"{load.messages:,} messages with 3 events each, {load.senders} senders, {load.shape_in_words}, {database}"
+        ),
         machine=describe_machine(),
         figures=[
             Figure("WebSocket ratio", streamed.rate / rate, goal=STREAM_RATIO),

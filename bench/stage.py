@@ -53,6 +53,11 @@ class Load:
     message_delay: float
     shape: str
 
+    @property
+    def shape_in_words(self) -> str:
+        """How a report tells it."""
+        return "one campaign" if self.shape == "pool" else "a campaign for each"
+
     def campaigns(self) -> list[SendRequest]:
         """The requests that submit this load."""
         senders = [sender_number(index) for index in range(self.senders)]
@@ -147,6 +152,11 @@ class Stage:
         spent = watch.read()
         await self.gateway.dispatcher.stop()
         return done - before, spent
+
+    async def until_settled(self, messages: int) -> None:
+        """Wait until this gateway has settled so many, while `run` runs it and sees to it that it lives."""
+        while self.gateway.dispatcher.settled < messages:
+            await self.gateway.clock.sleep(LOOK_SECONDS)
 
     async def _start(self) -> None:
         settle_heap()  # as `gateway serve` does

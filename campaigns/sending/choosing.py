@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.sending.capping import Rest, rest_of
-from campaigns.sending.claim_statements import PARK_LANE, REST_LANE
+from campaigns.sending.claim_statements import PARK_LANES, REST_LANE
 from campaigns.sending.heads import find_answer, find_heads
 from campaigns.sending.models import IDLE
 from campaigns.sending.offers import Pick, Round, Share
@@ -20,6 +20,7 @@ from campaigns.sending.replies import with_correspondents
 from campaigns.sending.rotation import choose, look_again_at
 from campaigns.sending.rows import DueLane
 from campaigns.sending.taking import take
+from gateway.batch import pack
 
 
 async def choose_and_take(tx: AsyncConnection, settings: QueueSettings, turn: Turn, lanes: Sequence[DueLane]) -> None:
@@ -145,7 +146,7 @@ async def _park(round_: Round, served: Iterable[int], rests: dict[int, Rest]) ->
     if not left:
         return
     busy = await round_.hidden_work([row.sender_id for row in left if not round_.shares[row.sender_id]])
-    park: list[dict[str, Any]] = []
+    park: list[tuple[int, float, None]] = []
     rest: list[dict[str, Any]] = []
     for row in left:
         if (capped := rests.get(row.sender_id)) is not None:
@@ -153,9 +154,9 @@ async def _park(round_: Round, served: Iterable[int], rests: dict[int, Rest]) ->
         else:
             due_at = _look_again_at(round_, row, busy=row.sender_id in busy)
             due_at = round_.turn.now if row.sender_id in round_.again else due_at
-            park.append({"b_sender_id": row.sender_id, "b_due_at": due_at, "b_message_id": None})
+            park.append((row.sender_id, due_at, None))
     if park:
-        await round_.tx.execute(PARK_LANE, park)
+        await round_.tx.execute(PARK_LANES, {"parked": pack(sorted(park))})
     if rest:
         await round_.tx.execute(REST_LANE, rest)
 

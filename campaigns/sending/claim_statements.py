@@ -261,10 +261,11 @@ ROLL_LANE = (
         slices=bindparam("b_slices"),
     )
 )
-PARK_LANE = (
+_parked = batch("parked", sender_id=Integer(), due_at=SECONDS, message_id=ID)
+PARK_LANES = (
     update(lane)
-    .where(lane.c.sender_id == bindparam("b_sender_id"))
-    .values(owner=None, due_at=bindparam("b_due_at"), message_id=bindparam("b_message_id"))
+    .where(lane.c.sender_id == _parked.c.sender_id)
+    .values(owner=None, due_at=_parked.c.due_at, message_id=_parked.c.message_id)
 )
 REST_LANE = (
     update(lane)

@@ -21,7 +21,7 @@ from campaigns.sending.claim_statements import (
     LANE_HAS_SENT,
     LANE_HEARD,
     LEFT_BEHIND,
-    PARK_LANE,
+    PARK_LANES,
     TAKE_LANE,
 )
 from campaigns.sending.counting import finish_campaigns
@@ -30,7 +30,7 @@ from campaigns.sending.outcomes import Claim, QueueSettings, Task, Turn
 from campaigns.sending.rows import DueLane, fetch
 from campaigns.sending.tables import lane
 from campaigns.sending.taking import lease
-from gateway.batch import pack_values
+from gateway.batch import pack, pack_values
 from gateway.db import AnyRow
 
 GONE_SECONDS = 3600.0
@@ -62,7 +62,7 @@ async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, l
     uncertain: list[dict[str, Any]] = []
     told: list[dict[str, Any]] = []
     take: list[tuple[int, str]] = []
-    park: list[dict[str, Any]] = []
+    park: list[tuple[int, float, str | None]] = []
     for row in lanes:
         found = rows[row.message_id]
         if row.owner is not None and found.uncertain_at is None:
@@ -70,11 +70,10 @@ async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, l
             died.append({"b_id": found.campaign_id, "b_now": turn.now, "b_sender_id": row.sender_id})
             uncertain.append({"b_id": found.id})
         if found.state != MessageState.SENDING:  # a receipt has settled it
-            park.append({"b_sender_id": row.sender_id, "b_due_at": turn.now, "b_message_id": None})
+            park.append((row.sender_id, turn.now, None))
             told.append({"b_id": found.campaign_id, "b_sender_id": row.sender_id, "b_at": found.told_at or turn.now})
         elif not row.ready and not _is_hopeless(row, found, turn.now):
-            wait = turn.now + settings.poll_seconds
-            park.append({"b_sender_id": row.sender_id, "b_due_at": wait, "b_message_id": row.message_id})
+            park.append((row.sender_id, turn.now + settings.poll_seconds, row.message_id))
         else:
             take.append((row.sender_id, found.id))
             turn.claims.append(_reconcile_claim(row, found, turn.now))
@@ -94,7 +93,7 @@ async def _take_over(tx: AsyncConnection, settings: QueueSettings, turn: Turn, l
     if take:
         await tx.execute(TAKE_LANE, lease(settings, turn, take))
     if park:
-        await tx.execute(PARK_LANE, park)
+        await tx.execute(PARK_LANES, {"parked": pack(sorted(park))})
 
 
 def _is_hopeless(row: DueLane, found: AnyRow, now: float) -> bool:

@@ -16,7 +16,7 @@ from campaigns.metering.charging import Bills, Moved, charge
 from campaigns.schedules.following import follow
 from campaigns.schedules.succession import REPEATS, continue_series
 from campaigns.sending.ending import end_state
-from campaigns.sending.lanes import wake_campaign_at
+from campaigns.sending.lanes import wake_campaign_at, wake_next_at
 from campaigns.sending.models import OPEN_STATES, CampaignState, MessageState
 from campaigns.sending.outcomes import Turn
 from campaigns.sending.tables import campaign, campaign_sender
@@ -161,7 +161,7 @@ async def _wake_others(tx: AsyncConnection, turn: Turn, tallies: Tallies) -> Non
     for key, tally in sorted(tallies.items()):
         if tally.gated:
             gate = (tally.answer_at or turn.now) + turn.delays.switch
-            await wake_campaign_at(tx, turn.delays, key, gate)
+            await wake_next_at(tx, turn.delays, key, gate)
         elif tally.moves[MessageState.QUEUED] > 0:
             await wake_campaign_at(tx, turn.delays, key, turn.now)
 

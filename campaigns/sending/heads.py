@@ -112,12 +112,9 @@ async def _deal(round_: Round, campaign: Offering) -> None:
     rounds = _DEAL_ROUNDS if round_.turn.delays.message == 0 else 1
     params = {"campaign": campaign.row.id, "now": _until(round_, campaign), "count": rounds * len(campaign.pool)}
     rows = fetch(Head, await round_.tx.execute(UNDEALT if campaign.next_at is None else TIMED_UNDEALT, params))
-    able = [bool(row.able) for row in campaign.pool]
-    dealt, campaign.turn = deal([row.id for row in rows], campaign.turn, able, failover=campaign.row.failover)
+    dealt, campaign.turn = deal([row.id for row in rows], campaign.turn, campaign.able, failover=campaign.row.failover)
     if dealt:
-        await round_.tx.execute(
-            DEAL, {"dealt": pack((item, campaign.pool[position].sender_id) for item, position in dealt)}
-        )
+        await round_.tx.execute(DEAL, {"dealt": pack((item, campaign.pool[position]) for item, position in dealt)})
         await round_.tx.execute(SET_TURN, {"b_id": campaign.row.id, "b_turn": campaign.turn})
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Update, and_, bindparam, case, exists, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Update, and_, bindparam, case, exists, func, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.sending.claim_statements import LANE_HAS_SENT, LANE_HEARD
-from campaigns.sending.models import IDLE, CampaignState
+from campaigns.sending.models import IDLE, CampaignState, Rotation
 from campaigns.sending.pacing import Delays
 from campaigns.sending.tables import campaign, campaign_sender, lane, message, sender, server, session, setting
 from gateway.db import SECONDS, read_now
@@ -18,7 +18,8 @@ JUMP_SECONDS = 1.0
 """A clock that is set back by less is left to catch up by itself."""
 LONGEST_LEASE_SECONDS = 301.0
 """Longer than any that the settings allow."""
-
+NEXT = 16
+"""How many of a campaign's senders are woken whose turn is next; some of them may not be able to send."""
 LONGEST_REST_SECONDS = 660.0
 """Longer than any rest after a refusal for which WAHA names no time."""
 LONGEST_DAY_SECONDS = 26 * 3600.0
@@ -43,9 +44,13 @@ _READY = (
 """When a lane may send again (NULL for one that never sent)."""
 
 
-def _wake(*, skip_locked: bool) -> Update:
+def _wake(*of_its_senders: ColumnElement[bool], skip_locked: bool) -> Update:
     """Have a campaign's free lanes looked at; one that is looked at earlier anyway stays as it is."""
-    senders = select(campaign_sender.c.sender_id).where(campaign_sender.c.campaign_id == bindparam("b_campaign"))
+    senders = (
+        select(campaign_sender.c.sender_id)
+        .join(campaign, campaign.c.id == campaign_sender.c.campaign_id)
+        .where(campaign_sender.c.campaign_id == bindparam("b_campaign"), *of_its_senders)
+    )
     sleeping = (
         select(lane.c.sender_id)
         .where(
@@ -63,6 +68,13 @@ def _wake(*, skip_locked: bool) -> Update:
 
 _WAKE = _wake(skip_locked=False)
 _WAKE_FREE = _wake(skip_locked=True)
+_WAKE_NEXT = _wake(
+    or_(
+        (campaign_sender.c.position - campaign.c.turn + campaign.c.senders) % campaign.c.senders < NEXT,
+        campaign.c.rotation == Rotation.FASTEST,
+    ),
+    skip_locked=True,
+)
 
 
 async def wake_campaign_at(tx: AsyncConnection, delays: Delays, campaign_id: str, at: float) -> None:
@@ -71,6 +83,14 @@ async def wake_campaign_at(tx: AsyncConnection, delays: Delays, campaign_id: str
     A lane that another replica is looking at just now is left alone: it polls.
     """
     await tx.execute(_WAKE_FREE, {"b_campaign": campaign_id, "b_at": at, "b_delay": delays.message})
+
+
+async def wake_next_at(tx: AsyncConnection, delays: Delays, campaign_id: str, at: float) -> None:
+    """The same for those only whose turn is next, where a campaign's messages leave one by one.
+
+    If none of them is able to send, another one finds that it is its turn when it is looked at anyway.
+    """
+    await tx.execute(_WAKE_NEXT, {"b_campaign": campaign_id, "b_at": at, "b_delay": delays.message})
 
 
 async def wake_campaign(tx: AsyncConnection, campaign_id: str) -> None:

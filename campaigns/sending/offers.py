@@ -31,7 +31,7 @@ class Offering:
     whose turn it is. `allowance` is what its client may send today, where it has a client with a daily limit. `taken`
     are the ids of the messages that lanes have taken in this round, and not the picks, which know their campaign: the
     garbage collector would have to find such circles, and holds up all lanes meanwhile. `pool` are its senders in turn,
-    with whether each is able to send; it is read where it is needed.
+    `able` whether each of them is able to send; they are read where they are needed.
     """
 
     row: OfferedCampaign
@@ -40,12 +40,13 @@ class Offering:
     next_at: float | None
     allowance: Allowance | None = None
     taken: set[str] = field(default_factory=set)
-    pool: Sequence[PoolSender] = ()
+    pool: Sequence[int] = ()
+    able: Sequence[bool] = ()
 
     @property
     def position_in_turn(self) -> int | None:
         """Whose turn it is, among those that are able."""
-        return turn_of(self.turn, [bool(row.able) for row in self.pool], failover=self.row.failover)
+        return turn_of(self.turn, self.able, failover=self.row.failover)
 
 
 @dataclass(slots=True, eq=False)
@@ -124,8 +125,9 @@ class Round:
     async def read_pool(self, campaign: Offering) -> None:
         """Read which of a campaign's senders are able to send."""
         if not campaign.pool:
-            found = await self.tx.execute(POOL, {"campaign": campaign.row.id, "now": self.turn.now})
-            campaign.pool = fetch(PoolSender, found)
+            found = fetch(PoolSender, await self.tx.execute(POOL, {"campaign": campaign.row.id, "now": self.turn.now}))
+            campaign.pool = [row.sender_id for row in found]
+            campaign.able = [bool(row.able) for row in found]
 
     async def give_back_shares(self, fallen: Iterable[int]) -> None:
         """What was dealt to lanes that cannot send is dealt anew to the others."""

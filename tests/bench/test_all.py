@@ -8,6 +8,7 @@ from bench.options import BadOption
 NAMES = {
     "dispatch",
     "pacing",
+    "delays",
     "growth",
     "submit",
     "status",

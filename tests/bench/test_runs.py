@@ -44,6 +44,13 @@ def test_pacing_measures_gaps_at_wahas_door(shape: str) -> None:
     assert figures["messages missing or repeated"] == 0
 
 
+@pytest.mark.parametrize("shape", ["lanes", "pool"])
+def test_delays_changes_them_while_all_lanes_wait(shape: str) -> None:
+    figures = run("delays", "--senders", "20", "--message-delay", "0.5", "--shape", shape)
+    assert (figures["gaps shorter than told"], figures["messages missing or repeated"]) == (0, 0)
+    assert 10 <= figures["lanes that were due by the shorter delay"] <= 20
+
+
 def test_growth_sends_out_of_a_long_and_a_short_queue() -> None:
     arguments = ["--queued", "1000", "--few", "200", "--messages", "100", "--senders", "5", "--rounds", "1"]
     figures = run("growth", *arguments)

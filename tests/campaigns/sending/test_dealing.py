@@ -2,6 +2,7 @@
 
 import pytest
 
+from campaigns.sending.lanes import NEXT
 from campaigns.sending.outcomes import Result
 from tests.campaigns.sending.conftest import OpenBooks
 
@@ -35,6 +36,36 @@ async def test_a_fallen_sender_is_stepped_over_and_its_share_goes_to_the_others(
     order = [claim.sender_id for claim in await books.send_all(7 - len(first))]
     assert books.sender_id(1) not in order
     assert abs(order.count(books.sender_id(0)) - order.count(books.sender_id(2))) <= 1
+
+
+async def test_more_fallen_senders_than_are_woken_cost_a_second(open_books: OpenBooks) -> None:
+    books = await open_books(3 * NEXT, switch_delay=0.2)
+    await books.submit(3)
+    await books.settle(await books.claim_one(), Result.SENT)
+    for index in range(1, 2 * NEXT):
+        await books.fall(index)
+    assert (await books.turn()).claims == []
+    [after, last] = await books.send_all(2, seconds=2.0)
+    assert [after.sender_id, last.sender_id] == [books.sender_id(2 * NEXT), books.sender_id(2 * NEXT + 1)]
+
+
+async def test_behind_a_gate_only_those_are_looked_at_whose_turn_is_next(open_books: OpenBooks) -> None:
+    books = await open_books(3 * NEXT, switch_delay=0.1)
+    await books.submit(4 * NEXT)
+    first = await books.claim_one()
+    await books.settle(first, Result.SENT)
+    now = books.clock.now()
+    due = [(await books.lane(index)).due_at - now for index in range(3 * NEXT)]
+    assert due[1 : NEXT + 1] == pytest.approx([0.1] * NEXT)
+    assert due[NEXT + 1 :] == pytest.approx([books.replica.poll_seconds] * (2 * NEXT - 1))
+
+
+async def test_the_fastest_rotation_has_everybody_looked_at_when_its_gate_opens(open_books: OpenBooks) -> None:
+    books = await open_books(3 * NEXT, switch_delay=0.1)
+    await books.submit(4 * NEXT, rotation="fastest")
+    await books.settle(await books.claim_one(), Result.SENT)
+    due = [(await books.lane(index)).due_at - books.clock.now() for index in range(3 * NEXT)]
+    assert max(due) <= 0.1 + 1e-6
 
 
 async def test_without_failover_everybody_waits_for_a_fallen_sender(open_books: OpenBooks) -> None:
