@@ -14,11 +14,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, FromClause, Select, bindparam, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.metering.charging import Bills, Moved, charge
 from campaigns.schedules.following import follow
+from campaigns.sending.claim_statements import CAMPAIGN_HEARD
 from campaigns.sending.counting import FIRST_FAILURES, finish_campaigns
 from campaigns.sending.ending import ENDED_STATES, end_state
 from campaigns.sending.models import MESSAGE_TRANSITIONS, CampaignState, MessageState
@@ -54,32 +55,28 @@ _COLUMNS = (
     campaign.c.client_id,
     campaign.c.price,
 )
-_LOCK = (
-    select(*_COLUMNS)
-    .select_from(
-        message.join(sender, sender.c.id == message.c.sender_id)
-        .outerjoin(session, session.c.sender_id == message.c.sender_id)
-        .outerjoin(campaign, campaign.c.id == message.c.campaign_id)
+
+
+def _locked(tables: FromClause, *chosen: ColumnElement[bool]) -> Select[Any]:
+    """The messages of some ids, with the senders that tell of them."""
+    return (
+        select(*_COLUMNS)
+        .select_from(tables.outerjoin(session, session.c.sender_id == sender.c.id))
+        .where(message.c.wa_id.in_(bindparam("ids", expanding=True)), *chosen)
+        .order_by(message.c.id)
+        .with_for_update(of=message)
     )
-    .where(message.c.wa_id.in_(bindparam("ids", expanding=True)))
-    .order_by(message.c.id)
-    .with_for_update(of=message)
+
+
+_LOCK = _locked(
+    message.join(sender, sender.c.id == message.c.sender_id).outerjoin(campaign, campaign.c.id == message.c.campaign_id)
 )
-_LOCK_QUEUED = (
-    select(*_COLUMNS)
-    .select_from(
-        message.join(campaign, campaign.c.id == message.c.campaign_id)
-        .join(campaign_sender, campaign_sender.c.campaign_id == campaign.c.id)
-        .join(sender, sender.c.id == campaign_sender.c.sender_id)
-        .outerjoin(session, session.c.sender_id == sender.c.id)
-    )
-    .where(
-        message.c.wa_id.in_(bindparam("ids", expanding=True)),
-        message.c.state == MessageState.QUEUED,
-        _SESSION.in_(bindparam("names", expanding=True)),
-    )
-    .order_by(message.c.id)
-    .with_for_update(of=message)
+_LOCK_QUEUED = _locked(
+    message.join(campaign, campaign.c.id == message.c.campaign_id)
+    .join(campaign_sender, campaign_sender.c.campaign_id == campaign.c.id)
+    .join(sender, sender.c.id == campaign_sender.c.sender_id),
+    message.c.state == MessageState.QUEUED,
+    _SESSION.in_(bindparam("names", expanding=True)),
 )
 _LEFT_THROUGH = update(message).where(message.c.id == bindparam("b_id")).values(sender_id=bindparam("b_sender_id"))
 _HEAR = update(message).where(message.c.id.in_(bindparam("ids", expanding=True))).values(ack=bindparam("b_ack"))
@@ -233,6 +230,8 @@ async def _end_waiting(tx: AsyncConnection, again: Sequence[AnyRow], now: float,
     if not again:
         return
     await tx.execute(_LEFT_THROUGH, [{"b_id": row.id, "b_sender_id": row.sender_id} for row in again])
+    heard = [{"b_id": row.campaign_id, "b_sender_id": row.sender_id, "b_at": now} for row in again]
+    await tx.execute(CAMPAIGN_HEARD, heard)
     turn = Turn(now, 0.0, Delays(0.0, 0.0))
     await finish_campaigns(tx, turn, {row.campaign_id for row in again})
     written.left_through.extend(row.sender_id for row in again)

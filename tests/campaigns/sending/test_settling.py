@@ -230,6 +230,25 @@ async def test_a_message_that_is_queued_again_and_had_left_does_not_go_once_more
     await books.check()
 
 
+async def test_the_next_sender_waits_from_when_a_message_that_was_queued_again_may_have_left(
+    open_books: OpenBooks,
+) -> None:
+    books = await open_books(2, switch_delay=10.0)
+    campaign_id = await books.submit(2)
+    claim = await books.claim_one()
+    await books.settle(claim, Result.UNCERTAIN, wait_seconds=1.0)
+    await books.steering.pause(campaign_id, None)
+    await books.rest(1.0)
+    await books.settle(await books.claim_one(), Result.ABSENT)
+    await books.rest(60.0)
+    assert await books.hear(claim.number, {claim.wa_id: 2})
+    heard_at = books.clock.now()
+    await books.steering.resume(campaign_id, None)
+    [after] = await books.send_all(1)
+    assert after.sender_id != claim.sender_id
+    assert after.fire_at - heard_at == pytest.approx(10.0)
+
+
 async def test_of_a_message_that_is_queued_again_nobody_elses_session_can_tell(open_books: OpenBooks) -> None:
     books = await open_books(2)
     campaign_id = await books.submit(1, senders=[0])
