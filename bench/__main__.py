@@ -19,6 +19,7 @@ from bench import (
     pacing,
     receipts,
     replicas,
+    scaling,
     schedules,
     status,
     submit,
@@ -52,6 +53,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "inbox": inbox,
     "crash": crash,
     "replicas": replicas,
+    "scaling": scaling,
     "all": every,
     "compare": compare,
 }

@@ -55,6 +55,7 @@ PARTS = [
     *_on_both("receipts", "--messages", "1000", "--senders", "50"),
     *_on_both("inbox", "--messages", "2000", "--people", "200", "--senders", "20"),
     Part("crash", ["--kills", "3"]),
+    Part("scaling", ["--messages", "1000", "--senders", "30", "--replicas", "2"], needs_postgres=True),
     Part("replicas", ["--senders", "15", "--lease-seconds", "2"], needs_postgres=True),
 ]
 

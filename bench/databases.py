@@ -17,6 +17,11 @@ class Postgres:
         self._server = server
         self.url = str(server.get_uri())
 
+    @property
+    def pid(self) -> int:
+        """Its first process, which has started all others."""
+        return int((Path(self._server.pgdata) / "postmaster.pid").read_text().split("\n", 1)[0])
+
     async def restart(self) -> None:
         """Kill all its processes as a power cut would, and start it again; back when it takes connections."""
         await asyncio.to_thread(self._restart)

@@ -109,8 +109,8 @@ async def run_command(folder: Path, *arguments: str) -> None:
         raise ProcessFailed(f"{arguments[0]} ended with {process.returncode}: {out.decode()} {_tail(output)}")
 
 
-async def until(look: Callable[[], Awaitable[T]], what: str, seconds: float) -> T:
-    """The first answer of `look` that is true, asked again and again.
+async def until(look: Callable[[], Awaitable[T]], what: str, seconds: float, every: float = LOOK_SECONDS) -> T:
+    """The first answer of `look` that is true, asked again and again, with pauses of `every` seconds.
 
     Raises:
         ProcessFailed: there was none within so many seconds.
@@ -120,7 +120,7 @@ async def until(look: Callable[[], Awaitable[T]], what: str, seconds: float) -> 
     while not answer:
         if time.monotonic() > give_up_at:
             raise ProcessFailed(f"waited {seconds:g} s in vain: {what}")
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(every)
         answer = await look()
     return answer
 

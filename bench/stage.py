@@ -39,6 +39,8 @@ SHAPES = ("pool", "lanes")
 """One campaign through all senders, or one campaign for each sender."""
 WEBHOOK_SECRET = "the secret of a benchmark"
 LOOK_SECONDS = 0.05
+SINK = "sink"
+"""The name of the server that is none."""
 UNLIMITED = {"pairings_per_minute": 0, "sends_per_hour": 0, "reads_per_minute": 0, "writes_per_minute": 0}
 """The limits per time that a benchmark would run into, switched off."""
 TEXT = "Your parcel is on its way and will be with you today."
@@ -211,9 +213,9 @@ async def prepared(load: Load, database: str, latency: float = 0.0, queued: int 
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="waha-gateway-bench-")))
         url = await stack.enter_async_context(database_url(database, folder))
         sink = await stack.enter_async_context(running_sink(load.senders, latency))
-        settings = _settings(load, url, folder, sink.url)
+        settings = settings_for(load, url, folder, sink.url)
         requests = load.campaigns()
-        await _fill(_build(settings), requests, load)
+        await fill(settings, requests, load)
         if queued > load.messages:
             await lengthen(url, queued)
         yield Prepared(sink, settings, len(requests))
@@ -230,11 +232,12 @@ async def set_stage(load: Load, database: str, latency: float = 0.0) -> AsyncIte
         yield stage
 
 
-def _settings(load: Load, url: str, folder: Path, sink_url: str) -> Settings:
+def settings_for(load: Load, url: str, folder: Path, sink_url: str) -> Settings:
+    """The settings of a gateway that sends `load` to a sink."""
     return Settings(
         database=DatabaseSettings(url=url, data_folder=folder),
         waha=WahaSettings(
-            servers=[WahaServerSettings(name="sink", url=sink_url, capacity=load.senders)],
+            servers=[WahaServerSettings(name=SINK, url=sink_url, capacity=load.senders)],
             webhook_secret=SecretStr(WEBHOOK_SECRET),
         ),
         dispatch=DispatchSettings(message_delay=load.message_delay, sender_switch_delay=0),
@@ -247,13 +250,19 @@ def _build(settings: Settings) -> Gateway:
     return build_gateway(settings, transports=lambda _url: None)
 
 
-async def _fill(gateway: Gateway, requests: Sequence[SendRequest], load: Load) -> None:
+async def fill(settings: Settings, requests: Sequence[SendRequest], load: Load, *, paused: bool = False) -> list[str]:
+    """Connect the senders and submit `requests` by a gateway that sends nothing; gives the campaigns' ids."""
+    gateway = _build(settings)
     try:
         await schema.migrate(gateway.db)
-        await gateway.fleet.load(gateway.settings.waha.servers)
+        await gateway.fleet.load(settings.waha.servers)
         await _connect_senders(gateway, [sender_number(index) for index in range(load.senders)])
-        for request in requests:
-            await gateway.campaigns.submit(Caller(account_id=LOCAL_ACCOUNT), request)
+        answers = [await gateway.campaigns.submit(Caller(account_id=LOCAL_ACCOUNT), request) for request in requests]
+        campaigns = [str(answer["campaign"]["id"]) for answer in answers]
+        if paused:
+            for campaign_id in campaigns:
+                await gateway.steering.pause(campaign_id, None)
+        return campaigns
     finally:
         await gateway.stop()
 

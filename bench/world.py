@@ -8,7 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from bench.processes import Command, run_command, until
+from bench.processes import LOOK_SECONDS, Command, run_command, until
 from bench.stage import UNLIMITED
 
 SPEED = 4.0
@@ -22,7 +22,7 @@ port = 0
 url = "{url}"
 data_folder = "{folder}/data"
 [[waha.servers]]
-name = "simulator"
+name = "{name}"
 url = "{waha}"
 capacity = 1000
 [dispatch]
@@ -95,6 +95,14 @@ class World:
         await until(enough, f"{count} messages are out", seconds)
 
 
+def write_config(folder: Path, url: str, name: str, waha: str, wishes: Wishes) -> Path:
+    """The settings file of gateways on the database at `url` that send to one WAHA server; its path."""
+    config = folder / "config.toml"
+    unlimited = "\n".join(f"{limit} = {value}" for limit, value in UNLIMITED.items())
+    config.write_text(_CONFIG.format(folder=folder, url=url, name=name, waha=waha, wishes=wishes, unlimited=unlimited))
+    return config
+
+
 @asynccontextmanager
 async def open_world(folder: Path, url: str, wishes: Wishes) -> AsyncIterator[World]:
     """Start a simulator, and have the database at `url` ready for gateways; all of it ends with the block."""
@@ -102,9 +110,7 @@ async def open_world(folder: Path, url: str, wishes: Wishes) -> AsyncIterator[Wo
         arguments = ["--port", "0", "--speed", str(SPEED), "--auto-scan", "0.4"]
         waha = await Command.start(folder, "simulate", *arguments, "--latency", str(wishes.latency * SPEED))
         stack.push_async_callback(waha.kill)
-        config = folder / "config.toml"
-        unlimited = "\n".join(f"{name} = {value}" for name, value in UNLIMITED.items())
-        config.write_text(_CONFIG.format(folder=folder, url=url, waha=waha.url, wishes=wishes, unlimited=unlimited))
+        config = write_config(folder, url, "simulator", waha.url, wishes)
         if not url.startswith("sqlite"):  # which the gateway brings up to date by itself
             await run_command(folder, "migrate", "--config", str(config))
         yield World(folder, waha, stack)
@@ -120,7 +126,7 @@ def request(senders: Sequence[str], recipients: Sequence[Any], text: str) -> dic
     }
 
 
-async def completed(gateway: Command, campaign_id: str, seconds: float) -> dict[str, Any]:
+async def completed(gateway: Command, campaign_id: str, seconds: float, every: float = LOOK_SECONDS) -> dict[str, Any]:
     """The status of a campaign when it has ended, for which it gets so many seconds; the database may be away."""
 
     async def ended() -> dict[str, Any] | None:
@@ -130,6 +136,6 @@ async def completed(gateway: Command, campaign_id: str, seconds: float) -> dict[
         status: dict[str, Any] = answer.raise_for_status().json()
         return status if status["end_time"] else None
 
-    found = await until(ended, "the campaign has ended", seconds)
+    found = await until(ended, "the campaign has ended", seconds, every)
     assert found is not None
     return found

@@ -17,6 +17,7 @@ NAMES = {
     "receipts",
     "inbox",
     "crash",
+    "scaling",
     "replicas",
 }
 

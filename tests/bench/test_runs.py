@@ -51,6 +51,13 @@ def test_delays_changes_them_while_all_lanes_wait(shape: str) -> None:
     assert 10 <= figures["lanes that were due by the shorter delay"] <= 20
 
 
+@pytest.mark.postgres
+def test_scaling_has_replicas_send_one_campaign_together() -> None:
+    figures = run("scaling", "--messages", "300", "--senders", "10", "--replicas", "2")
+    assert (figures["1 replica: missing or repeated"], figures["2 replicas: missing or repeated"]) == (0, 0)
+    assert figures["2 replicas: PostgreSQL's CPU of a message"] > 0
+
+
 def test_growth_sends_out_of_a_long_and_a_short_queue() -> None:
     arguments = ["--queued", "1000", "--few", "200", "--messages", "100", "--senders", "5", "--rounds", "1"]
     figures = run("growth", *arguments)
