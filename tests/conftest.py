@@ -23,6 +23,7 @@ pytest_plugins = ["tests.browser.fixtures"]
 
 BOTH = [pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgres)]
 MakeWorld = Callable[..., Awaitable[World]]
+Record = Callable[..., None]
 
 
 MARKERS = {
@@ -175,3 +176,18 @@ async def make_world(
             return world
 
         yield make
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Record:
+    """Write down what a test measured: in its report (`pytest -rP` shows it) and in a JUnit file."""
+
+    def note(**values: object) -> None:
+        for name, value in values.items():
+            record_property(name, value)
+        line = ", ".join(
+            f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
+        )
+        request.node.add_report_section("call", "fault record", line)
+
+    return note

@@ -1,4 +1,4 @@
-"""Stages for the fault tests, and a place where each writes down what it measured."""
+"""Stages for the fault tests."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -10,7 +10,6 @@ from tests.faults.harness.stage import Stage
 from tests.harness.databases import sqlite_url
 
 MakeStage = Callable[..., Awaitable[Stage]]
-Record = Callable[..., None]
 
 
 @pytest.fixture(autouse=True)
@@ -34,18 +33,3 @@ async def make_stage(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIte
             return stage
 
         yield make
-
-
-@pytest.fixture
-def record(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Record:
-    """Write down what a test measured: in its report (`pytest -rP` shows it) and in a JUnit file."""
-
-    def note(**values: object) -> None:
-        for name, value in values.items():
-            record_property(name, value)
-        line = ", ".join(
-            f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
-        )
-        request.node.add_report_section("call", "fault record", line)
-
-    return note

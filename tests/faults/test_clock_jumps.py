@@ -9,8 +9,7 @@ import math
 
 import pytest
 
-from tests.conftest import MakeWorld
-from tests.faults.conftest import Record
+from tests.conftest import MakeWorld, Record
 from tests.harness.ledger import duplicated, gaps, knocks, lost, short_gaps
 from tests.harness.world import World, recipient_numbers
 

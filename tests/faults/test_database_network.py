@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import text
 
 from campaigns.sending.outcomes import Result
-from tests.faults.conftest import MakeStage, Record
+from tests.conftest import Record
+from tests.faults.conftest import MakeStage
 from tests.faults.harness.failpoints import await_the_database, die_at, keep_leases_for_ever
 from tests.faults.harness.stage import ADMIN, Sight, Stage
 from tests.faults.harness.waiting import last, until

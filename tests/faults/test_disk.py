@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import MakeStage, Record
+from tests.conftest import Record
+from tests.faults.conftest import MakeStage
 from tests.faults.harness.checker import Verdict
 from tests.faults.harness.failpoints import live_on_a_small_disk, take_failures_for_commits
 from tests.faults.harness.runner import Preparation
@@ -66,10 +67,11 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-async def run_full(stage: Stage, disk: Path) -> tuple[list[int], list[float]]:
+async def run_full(stage: Stage, disk: Path) -> tuple[list[int], list[float], float]:
     """Fill the disk while a campaign is sent, submit more, make room, and finish.
 
-    Gives what the submissions were answered with, and the sends that began a second after the disk was full.
+    Gives what the submissions were answered with, the sends that began a second after the disk was full, and the
+    seconds from when there was room to when every lane had sent again.
     """
     await stage.submit(60)
     await stage.until_sent(6)
@@ -80,19 +82,20 @@ async def run_full(stage: Stage, disk: Path) -> tuple[list[int], list[float]]:
     freed_at = time.time()
     filler.unlink()
     late = [at for at, _ in stage.starts if full_at + 1.0 < at < freed_at]
-    await until(lambda: bool(stage.first_sends(freed_at)))
+    await until(lambda: len(stage.first_sends(freed_at)) == len(stage.senders))
+    recovery = max(stage.first_sends(freed_at).values())
     statuses.append((await stage.try_to_submit(20)).status_code)
     await until(functools.partial(all_over, stage), every=0.1)
-    return statuses, late
+    return statuses, late, recovery
 
 
 async def test_a_full_disk_is_told_nothing_is_sent_unstored_and_it_goes_on_when_there_is_room(
     make_stage: MakeStage, record: Record, tmp_path: Path
 ) -> None:
     stage, disk = await small_stage(make_stage, tmp_path)
-    statuses, late = await run_full(stage, disk)
+    statuses, late, recovery = await run_full(stage, disk)
     verdict = await judge(stage, disk)
-    record(statuses=statuses, late=len(late), **verdict.record)
+    record(statuses=statuses, late=len(late), recovery=recovery, **verdict.record)
     assert set(statuses[:3]) <= {503, 507}
     assert statuses[3] == 201
     assert late == []

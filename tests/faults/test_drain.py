@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from tests.faults.conftest import MakeStage, Record
+from tests.conftest import Record
+from tests.faults.conftest import MakeStage
 from tests.faults.harness.failpoints import stop_without_grace
 from tests.faults.harness.runner import Preparation
 from tests.faults.harness.stage import Stage

@@ -2,11 +2,14 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.numbers import RECIPIENTS, recipient_number
-from tests.faults.conftest import MakeStage, Record
+from tests.conftest import Record
+from tests.faults.conftest import MakeStage
+from tests.faults.harness.checker import Submitted
 from tests.faults.harness.stage import Stage
 from tests.faults.harness.waiting import last, until
 
@@ -15,9 +18,9 @@ FIRST_SEND_SECONDS = 5.0
 MEMORY_MB = 400
 
 
-async def accept(stage: Stage, recipients: int, number: int) -> tuple[str, float]:
-    """Submit one huge campaign; its id, and the seconds until it was accepted."""
-    body = {
+async def accept(stage: Stage, recipients: int, number: int) -> tuple[Submitted, float]:
+    """Submit one huge campaign, and the seconds until it was accepted."""
+    body: dict[str, Any] = {
         "sender_number": f"+{stage.senders[0]}",
         "sender_numbers": [f"+{one}" for one in stage.senders[1:]],
         "template": f"huge {number}",
@@ -25,8 +28,12 @@ async def accept(stage: Stage, recipients: int, number: int) -> tuple[str, float
     }
     begun = time.monotonic()
     answer = await stage.gateway.http.post("/api/send", json=body, timeout=120)
+    took = time.monotonic() - begun
     assert answer.status_code == 201, answer.text
-    return str(answer.json()["campaign_id"]), time.monotonic() - begun
+    phones = tuple(number.removeprefix("+") for number in body["recipients"])
+    told = Submitted(answer.json()["campaign_id"], str(body["template"]), tuple(stage.senders), phones)
+    stage.submitted.append(told)
+    return told, took
 
 
 def peak_memory_mb(pid: int) -> float:
@@ -45,16 +52,21 @@ async def run_huge(stage: Stage, record: Record, campaigns: int, recipients: int
     begun = time.time()
     await until(lambda: any(one.text == small.text for one in stage.ledger.transmissions), within=120.0)
     first = time.time() - begun
-    for campaign_id, _ in accepted:
-        await stage.gateway.post(f"/api/campaigns/{campaign_id}/cancel")
+    for told, _ in accepted:
+        await stage.gateway.post(f"/api/campaigns/{told.campaign_id}/cancel")
     cancelled_at = time.time()
     await last(1.0)
-    huge, rows = {campaign_id for campaign_id, _ in accepted}, await stage.rows()
+    huge, rows = {told.campaign_id for told, _ in accepted}, await stage.rows()
     late = sum(at > cancelled_at and rows[key].campaign_id in huge for at, key in stage.starts)
+    await stage.finish()
+    verdict = await stage.judge()
     memory = peak_memory_mb(stage.gateway.pid)
     slowest = max(seconds for _, seconds in accepted)
-    record(campaigns=campaigns, recipients=recipients, accepted=slowest, first_send=first, peak_mb=memory, late=late)
+    told_of = {"accepted": slowest, "first_send": first, "peak_mb": memory, "late": late}
+    record(campaigns=campaigns, recipients=recipients, **told_of, **verdict.record)
     assert late == 0
+    assert verdict.clean, verdict.report()
+    assert verdict.doubtful == []
     assert slowest <= ACCEPT_SECONDS
     assert memory <= MEMORY_MB
     return first

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import text
 
-from tests.faults.conftest import MakeStage, Record
+from tests.conftest import Record
+from tests.faults.conftest import MakeStage
 from tests.faults.harness.failpoints import STEPS, Step, believe_that_nothing_left, die_at
 from tests.faults.harness.runner import Preparation
 from tests.faults.harness.stage import Stage

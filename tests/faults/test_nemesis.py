@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.faults.conftest import MakeStage, Record
+from tests.conftest import Record
+from tests.faults.conftest import MakeStage
 from tests.faults.harness.failpoints import believe_that_nothing_left
 from tests.faults.harness.nemesis import Nemesis, plan
 from tests.faults.harness.runner import Preparation

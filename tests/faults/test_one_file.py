@@ -1,6 +1,7 @@
 """Fault 13 on SQLite: two processes on one file. See also `tests/cli/test_serve.py` for what the second one says."""
 
-from tests.faults.conftest import MakeStage, Record
+from tests.conftest import Record
+from tests.faults.conftest import MakeStage
 from tests.faults.harness.failpoints import share_the_file
 
 

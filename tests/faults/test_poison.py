@@ -8,8 +8,8 @@ import pytest
 
 from gateway.waha.client import WahaClient
 from gateway.waha.schemas import SentMessage
-from tests.conftest import MakeWorld
-from tests.faults.conftest import MakeStage, Record
+from tests.conftest import MakeWorld, Record
+from tests.faults.conftest import MakeStage
 from tests.faults.harness.failpoints import die_of
 from tests.faults.harness.stage import Stage, recipient_number
 

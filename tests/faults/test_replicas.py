@@ -8,7 +8,8 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.conftest import MakeStage, Record
+from tests.conftest import Record
+from tests.faults.conftest import MakeStage
 from tests.faults.harness.failpoints import believe_that_nothing_left, stop_without_grace
 from tests.faults.harness.replica import Replica
 from tests.faults.harness.runner import Preparation

@@ -5,7 +5,8 @@ import random
 import time
 from dataclasses import dataclass
 
-from tests.faults.conftest import MakeStage, Record
+from tests.conftest import Record
+from tests.faults.conftest import MakeStage
 from tests.faults.harness.checker import Submitted
 from tests.faults.harness.failpoints import take_nothing_back
 from tests.faults.harness.runner import Preparation

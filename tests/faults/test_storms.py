@@ -4,8 +4,7 @@ import pytest
 
 from campaigns.sending import retry, transmitter
 from campaigns.sending.suspicion import Suspicions
-from tests.conftest import MakeWorld
-from tests.faults.conftest import Record
+from tests.conftest import MakeWorld, Record
 from tests.harness.ledger import duplicated, gaps, lost, short_gaps
 from tests.harness.world import World, recipient_numbers
 

@@ -11,8 +11,8 @@ from itertools import pairwise
 import pytest
 
 from gateway.waha.errors import WahaConnectionLost
-from tests.conftest import MakeWorld
-from tests.faults.conftest import MakeStage, Record
+from tests.conftest import MakeWorld, Record
+from tests.faults.conftest import MakeStage
 from tests.faults.harness.failpoints import send_one_at_a_time, wait_for_ever
 from tests.faults.harness.runner import Preparation
 from tests.faults.harness.stage import Stage
@@ -20,6 +20,8 @@ from tests.faults.harness.waiting import last, until
 from tests.harness.ledger import duplicated
 
 SEND = b"POST /api/send"
+LOOK_SECONDS = 1.0
+"""How often an uncertain message is looked for, at most."""
 
 
 @pytest.mark.alone
@@ -28,6 +30,7 @@ async def test_answers_that_are_lost_are_found_out_by_looking(make_stage: MakeSt
     await stage.serve()
     await stage.connect(2)
     proxy = stage.wahas[0].proxy
+    stage.wahas[0].tell_nothing()
     proxy.cut_response(6, only=SEND)
     await stage.submit(30)
     await stage.finish()
@@ -36,10 +39,38 @@ async def test_answers_that_are_lost_are_found_out_by_looking(make_stage: MakeSt
     settled = max(rows[key].sent_at - one.time for key, one in taken.items())
     verdict = await stage.judge()
     record(cut=proxy.cuts, looked_up=len(looked_up), slowest_settled=settled, **verdict.record)
-    assert proxy.cuts == 6
+    assert proxy.cuts == len(looked_up) == 6
     assert verdict.perfect, verdict.report()
     assert len(stage.sends) == 30
     assert settled <= 3.0
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("fault", ["hang_then_deliver", "hang_before"])
+async def test_a_hung_send_goes_out_once_and_holds_up_its_lane_no_longer_than_the_hold(
+    make_stage: MakeStage, record: Record, fault: str
+) -> None:
+    """The control is in `tests/campaigns/sending/test_faults.py`: without the hold what comes late goes out twice."""
+    stage = await make_stage(timeout_seconds=0.5, hold_seconds=2.0)
+    await stage.serve()
+    await stage.connect(2)
+    hung, other = stage.senders
+    stage.wahas[0].tell_nothing()
+    stage.wahas[0].faults(session=hung, next=["none", fault], hang_seconds=1.2)
+    await stage.submit(20)
+    await stage.finish()
+    stalls = {number: max(distances(stage, number)) for number in stage.senders}
+    verdict = await stage.judge()
+    record(fault=fault, stall=stalls[hung], longest_gap_elsewhere=stalls[other], **verdict.record)
+    assert verdict.perfect, verdict.report()
+    assert len(stage.sends) == 20 + (fault == "hang_before")
+    assert (1.0 if fault == "hang_then_deliver" else 2.0) < stalls[hung] <= 2.0 + LOOK_SECONDS
+    assert stalls[other] < 1.0
+
+
+def distances(stage: Stage, session: str) -> list[float]:
+    """Seconds between the sends of one session, as they came to WAHA's door."""
+    return [after - before for before, after in pairwise(one.at for one in stage.sends if one.session == session)]
 
 
 @pytest.mark.virtual_time

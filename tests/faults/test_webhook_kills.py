@@ -5,7 +5,8 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.conftest import MakeStage, Record
+from tests.conftest import Record
+from tests.faults.conftest import MakeStage
 from tests.faults.harness.waiting import until
 from tests.faults.test_kills import kill_again_and_again
 from tests.harness.receiver import SECRET, Receiver

@@ -29,6 +29,7 @@ from sessions.news.state_writer import LATE_SECONDS, Told
 from sessions.queries import change, find_session
 from tests.api.conftest import MakeWorld
 from tests.api.world import ALICE, World, until
+from tests.conftest import Record
 from tests.sessions.news.conftest import (
     SECRET,
     WEBHOOK,
@@ -330,7 +331,9 @@ async def test_a_session_is_paired_and_a_campaign_is_read_by_webhooks_alone(hook
     assert {request.url.params["server"] for request in hooked.post.passed} == {hooked.server_id}
 
 
-async def test_events_that_are_repeated_and_out_of_order_end_in_the_truth(make_hooked: MakeHooked) -> None:
+async def test_events_that_are_repeated_and_out_of_order_end_in_the_truth(
+    make_hooked: MakeHooked, record: Record
+) -> None:
     hooked = await make_hooked(sweep_seconds=0.5)
     world = hooked.world
     world.waha.server.events.faults = type(world.waha.server.events.faults)(repeat=0.5, reorder_seconds=5.0)
@@ -341,6 +344,9 @@ async def test_events_that_are_repeated_and_out_of_order_end_in_the_truth(make_h
         return {await state_of(world, row) for row in rows} == {"read"}
 
     await until(all_are_read)
+    ids = [orjson.loads(request.content)["id"] for request in hooked.post.passed]
+    record(seed=world.waha.server.config.seed, events=len(set(ids)), repeated=len(ids) - len(set(ids)))
+    assert len(ids) > len(set(ids))
     assert (await world.get(f"/api/sessions/{ALICE}"))["status"] == "CONNECTED"
 
 
