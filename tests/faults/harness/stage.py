@@ -60,6 +60,7 @@ max_attempts = {max_attempts}
 check_numbers = "off"
 [limits]
 pairings_per_minute = 0
+sends_per_hour = 0
 reads_per_minute = 0
 writes_per_minute = 0
 recipients_per_campaign = 1000000
