@@ -72,7 +72,7 @@ async def test_a_phone_that_is_not_used_for_14_days_loses_its_session(simulate: 
     await waha.pair()
     paired = waha.server.clock.elapsed()
     await waha.watch.next("session.status", status="FAILED")
-    assert waha.server.clock.elapsed() - paired == pytest.approx(14 * DAY)
+    assert waha.server.clock.elapsed() - paired == pytest.approx(14 * DAY, abs=60.0)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ async def test_a_sign_of_life_of_the_phone_begins_the_14_days_anew(
     seen = waha.server.clock.elapsed()
     assert await waha.status() == "WORKING"
     await waha.watch.next("session.status", status="FAILED")
-    assert waha.server.clock.elapsed() - seen == pytest.approx(14 * DAY)
+    assert waha.server.clock.elapsed() - seen == pytest.approx(14 * DAY, abs=60.0)
 
 
 async def test_what_we_send_and_receive_is_no_sign_of_life(simulate: Simulate) -> None:

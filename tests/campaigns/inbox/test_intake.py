@@ -14,7 +14,7 @@ async def test_a_message_is_stored_in_the_thread_of_its_sender_and_contact(inbox
     assert taken.is_new
     (thread,) = await inbox.rows(conversation)
     assert (thread.id, thread.unread, thread.last_text) == (taken.conversation_id, 1, "hello")
-    assert thread.last_message_at == pytest.approx(inbox.now - 10)
+    assert thread.last_message_at == pytest.approx(inbox.now - 10, abs=0.001)
     (person,) = await inbox.rows(contact)
     assert (person.phone, person.name) == (ADA, "Ada")
 

@@ -70,7 +70,9 @@ async def test_a_lock_on_new_contacts_is_told_until_it_is_over(make_fleet: MakeF
     async with fleet.gateway.db.write() as tx:
         await tx.execute(update(sender).where(sender.c.id == row.sender_id).values(**lock))
     session = await told(fleet)
-    assert datetime.fromisoformat(session["new_contacts_from"]).timestamp() == pytest.approx(lock["locked_until"])
+    assert datetime.fromisoformat(session["new_contacts_from"]).timestamp() == pytest.approx(
+        lock["locked_until"], abs=0.001
+    )
     assert session["limits"] == lock["lock_reason"]
     assert session["message"].startswith("Connected; WhatsApp lets it write to nobody new until ")
     await fleet.rest(601)
