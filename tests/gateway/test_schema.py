@@ -18,6 +18,8 @@ from gateway.auth.models import LOCAL_ACCOUNT
 from gateway.db import Database, DatabaseError, read_now, table_of
 from gateway.schema import current_revision, metadata, migrate, newest_revision, prepare, require_newest
 from sessions.models import Sender, Server, Session
+from tests.faults.harness.waiting import until
+from tests.harness.databases import PostgresServer
 
 
 @pytest.fixture
@@ -173,6 +175,24 @@ async def test_a_postgresql_that_forgets_commits_is_refused(postgres_url: str, s
         await tx.execute(text(f"ALTER DATABASE {name} SET {setting} = off"))
     await db.engine.dispose()
     with pytest.raises(DatabaseError, match=f"{setting} = off"):
+        await prepare(db)
+    await db.close()
+
+
+@pytest.mark.postgres
+async def test_a_postgresql_that_does_not_write_to_its_disk_is_refused(postgres_of_its_own: PostgresServer) -> None:
+    """The setting holds for all databases of a server, so this one has a server of its own."""
+    db = Database(postgres_of_its_own.url("migrated"))
+    await prepare(db)
+    await postgres_of_its_own.execute("ALTER SYSTEM SET fsync = off")
+    await postgres_of_its_own.execute("SELECT pg_reload_conf()")
+
+    async def off() -> bool:
+        async with db.read() as connection:
+            return bool((await connection.execute(text("SHOW fsync"))).scalar_one() == "off")
+
+    await until(off)
+    with pytest.raises(DatabaseError, match="fsync = off"):
         await prepare(db)
     await db.close()
 

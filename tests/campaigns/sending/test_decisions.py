@@ -120,6 +120,13 @@ SENDING = [
         "uncertain",
         1.0,
     ),
+    Row(
+        "WEBJS: the page has not answered in 300 s",
+        thrown("Runtime.callFunctionOn timed out. Increase the 'protocolTimeout' setting in launch/connect calls"),
+        R.UNCERTAIN,
+        "uncertain",
+        1.0,
+    ),
     Row("too many queries", thrown("rate-overlimit", data=429), R.LATER, "backoff", 30.0),
     Row("GOWS: too many queries", thrown(QUERY_LIMIT), R.LATER, "backoff", 30.0),
 ]
