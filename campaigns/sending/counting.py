@@ -159,11 +159,11 @@ def _bills(rows: Sequence[AnyRow], tallies: Tallies) -> Bills:
 async def _wake_others(tx: AsyncConnection, turn: Turn, tallies: Tallies) -> None:
     """A campaign that goes on through another lane, or got a message back: have its lanes looked at in time."""
     for key, tally in sorted(tallies.items()):
-        if tally.gated:
-            gate = (tally.answer_at or turn.now) + turn.delays.switch
+        gate = (tally.answer_at or turn.now) + turn.delays.switch if tally.gated else turn.now
+        if tally.moves[MessageState.QUEUED] > 0:  # it may have had nothing left, and its lanes been idle
+            await wake_campaign_at(tx, turn.delays, key, gate)
+        elif tally.gated:
             await wake_next_at(tx, turn.delays, key, gate)
-        elif tally.moves[MessageState.QUEUED] > 0:
-            await wake_campaign_at(tx, turn.delays, key, turn.now)
 
 
 async def finish_campaigns(tx: AsyncConnection, turn: Turn, touched: Iterable[str]) -> None:

@@ -49,6 +49,20 @@ async def test_more_fallen_senders_than_are_woken_cost_a_second(open_books: Open
     assert [after.sender_id, last.sender_id] == [books.sender_id(2 * NEXT), books.sender_id(2 * NEXT + 1)]
 
 
+async def test_the_last_message_that_comes_back_is_taken_by_whoever_is_able(open_books: OpenBooks) -> None:
+    """While it was away the campaign had nothing left, and its lanes were idle."""
+    books = await open_books(3 * NEXT, switch_delay=0.2)
+    await books.submit(1)
+    claim = await books.claim_one()
+    await books.rest(1.0)
+    assert (await books.turn()).claims == []
+    for index in range(2 * NEXT):
+        await books.fall(index)
+    await books.settle(claim, Result.RETRY, wait_seconds=0.1)
+    [after] = await books.send_all(1, seconds=5.0)
+    assert (after.message_id, after.sender_id) == (claim.message_id, books.sender_id(2 * NEXT))
+
+
 async def test_behind_a_gate_only_those_are_looked_at_whose_turn_is_next(open_books: OpenBooks) -> None:
     books = await open_books(3 * NEXT, switch_delay=0.1)
     await books.submit(4 * NEXT)
