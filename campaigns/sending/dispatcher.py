@@ -208,7 +208,7 @@ class Dispatcher:
         self._one_by_one = self._one_by_one and bool(self._outcomes)
         self._turned_at = self._clock.monotonic()
         self._settled += len(outcomes)
-        self._flights.renewed(renewals, started)
+        self._flights.renewed(renewals, started, turn.renewed)
         self._steadiness.look(turn.now, turn.monotonic, started - before)
         if started >= self._look_at_fallen:
             self._look_at_fallen = started + self._settings.poll_seconds

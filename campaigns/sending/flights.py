@@ -92,10 +92,11 @@ class Flights:
             and now - flight.born_at < self._give_up_seconds
         ]
 
-    def renewed(self, flights: list[Flight], at: float) -> None:
-        """Their leases were renewed, as asked for at `at`."""
+    def renewed(self, flights: list[Flight], at: float, kept: set[int]) -> None:
+        """Leases were renewed, as asked for at `at`, of the senders `kept`; the others' lanes are somebody else's."""
         for flight in flights:
-            flight.renewed_at, flight.lease_until = at, at + self._lease_seconds
+            ours = flight.claim.sender_id in kept
+            flight.renewed_at, flight.lease_until = at, at + self._lease_seconds if ours else -math.inf
 
 
 class Starts:

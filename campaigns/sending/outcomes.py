@@ -128,8 +128,9 @@ class Turn:
     """What one transaction brought: what to do now, and when to come again.
 
     Times are the database's; `monotonic` is this process's own, no earlier than `now`. `halted` are campaigns that
-    paused themselves, with the reason. `due` are schedules to be begun by this replica. `stuck` are the
-    senders whose lane has an uncertain message. `diary` holds what is to be told of sessions once it is committed.
+    paused themselves, with the reason. `due` are schedules to be begun by this replica. `renewed` are the senders whose
+    leases were renewed, and `stuck` those whose lane has an uncertain message. `diary` holds what is to be told of
+    sessions once it is committed.
     """
 
     now: float
@@ -141,5 +142,6 @@ class Turn:
     halted: list[tuple[str, str]] = field(default_factory=list)
     due: list[Due] = field(default_factory=list)
     lost: list[Claim] = field(default_factory=list)
+    renewed: set[int] = field(default_factory=set)
     stuck: set[int] = field(default_factory=set)
     diary: Diary = field(default_factory=Diary)

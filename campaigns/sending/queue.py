@@ -52,6 +52,7 @@ _RENEW = (
         lane.c.owner == bindparam("replica"),
     )
     .values(due_at=bindparam("until", type_=SECONDS))
+    .returning(lane.c.sender_id)
 )
 
 
@@ -94,7 +95,7 @@ async def take_turn(
     if delays_before not in (None, delays):
         await recompute_due(tx)  # before any other lane is locked: who changes delays locks them in the same order
     if renewals:
-        await _renew(tx, settings, renewals, turn.now)
+        turn.renewed = await _renew(tx, settings, renewals, turn.now)
     if outcomes:
         await settle(tx, settings, turn, outcomes, before)
     if looking_for_fallen:
@@ -122,8 +123,8 @@ async def _look_again_at(tx: AsyncConnection, settings: QueueSettings, *, starti
     return min((at for at in (ahead, row.held, row.alarm_at, start_at) if at is not None), default=IDLE)
 
 
-async def _renew(tx: AsyncConnection, settings: QueueSettings, renewals: Sequence[Claim], now: float) -> None:
+async def _renew(tx: AsyncConnection, settings: QueueSettings, renewals: Sequence[Claim], now: float) -> set[int]:
+    """Renew leases; gives the senders whose lane was not taken over meanwhile."""
     rows = sorted((claim.sender_id, claim.epoch) for claim in renewals)
-    await tx.execute(
-        _RENEW, {"renewed": pack(rows), "replica": settings.replica, "until": now + settings.lease_seconds}
-    )
+    renewed = {"renewed": pack(rows), "replica": settings.replica, "until": now + settings.lease_seconds}
+    return set((await tx.execute(_RENEW, renewed)).scalars().all())

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from campaigns.audience.numbers import KEEP_SECONDS, number_check
 from campaigns.sending import addressing
 from campaigns.sending.retention import forget_old
+from campaigns.sending.tables import lane
 from gateway.waha.client import WahaClient
 from gateway.waha.errors import RateLimited, WahaError, WahaNotImplemented, WahaServerError, WahaTimeout
 from gateway.waha.schemas import NumberCheck, SentMessage
@@ -286,3 +287,18 @@ async def test_nothing_leaves_after_its_latest_time_that_came_while_its_number_w
     assert world.sent == 0
     assert await world.states(campaign_id) == ["skipped", "skipped"]
     await world.check_counters()
+
+
+@pytest.mark.usefixtures("slow_check")
+async def test_nothing_leaves_through_a_lane_that_was_taken_over_while_its_number_was_checked(
+    make_world: MakeWorld,
+) -> None:
+    """Another replica found its lease over, in the moment in which this one was about to renew it."""
+    world = await make_world(1, check_numbers="all")
+    await world.submit(2)
+    await asyncio.sleep(5.0)
+    async with world.gateway.db.write() as tx:
+        taken = {"owner": "another", "epoch": lane.c.epoch + 1, "due_at": world.clock.now() + 3600.0}
+        await tx.execute(update(lane).values(taken))
+    await asyncio.sleep(60.0)
+    assert world.sent == 0

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from campaigns.sending.flights import Flights
 from campaigns.sending.outcomes import Claim, QueueSettings, Result, Task
 from campaigns.sending.queue import take_turn
 from tests.campaigns.sending.conftest import OpenBooks
@@ -135,9 +136,30 @@ async def test_a_renewed_lease_is_not_taken_over(open_books: OpenBooks) -> None:
     await books.submit(2)
     claim = await books.claim_one()
     await books.rest(4.0)
-    await books.turn(renewals=[claim])
+    assert (await books.turn(renewals=[claim])).renewed == {claim.sender_id}
     await books.rest(4.0)
     assert (await books.turn(by=OTHER)).claims == []
+
+
+async def test_who_has_lost_the_lease_cannot_renew_it(open_books: OpenBooks) -> None:
+    books = await open_books()
+    await books.submit(2)
+    claim = await books.claim_one()
+    await books.rest(6.0)
+    (taken,) = (await books.turn(by=OTHER)).claims
+    assert (await books.turn(renewals=[claim])).renewed == set()
+    assert (await books.lane()).epoch == taken.epoch
+
+
+async def test_a_lease_that_could_not_be_renewed_is_none_any_more(open_books: OpenBooks) -> None:
+    """The database says that the lane is another's, however fresh the lease looks from here."""
+    books = await open_books(2)
+    await books.submit(2)
+    flights = Flights(5.0, give_up_seconds=60.0)
+    kept, lost = [flights.begin(claim, 0.0, 0.0) for claim in (await books.turn()).claims]
+    flights.renewed([kept, lost], 2.0, {kept.claim.sender_id})
+    assert (flights.holds(kept, 4.0), flights.holds(lost, 2.1)) == (True, False)
+    assert flights.to_renew(4.0) == [kept]
 
 
 @pytest.mark.parametrize("result", list(Result))
