@@ -21,7 +21,7 @@ from gateway.db import ID
 
 PAID = frozenset({MessageState.SENT, MessageState.DELIVERED, MessageState.READ})
 """The states of messages that their client has paid for."""
-_NOT_COUNTED_YET = frozenset({MessageState.QUEUED, MessageState.SENDING, MessageState.FAILED})
+_NOT_COUNTED_YET = frozenset({MessageState.QUEUED, MessageState.SENDING})
 
 _LOCK = (
     select(client.c.id, client.c.timezone, client.c.day_ends_at, client.c.sent_today)
@@ -51,9 +51,13 @@ class Moved:
         return bool(self.paid or self.left)
 
     @classmethod
-    def by_receipt(cls, before: MessageState, after: MessageState) -> "Moved":
-        """One message that a receipt has moved: so it has left, whatever came of it."""
-        return cls(paid=(after in PAID) - (before in PAID), left=int(before in _NOT_COUNTED_YET))
+    def by_receipt(cls, before: MessageState, after: MessageState, *, has_left: bool) -> "Moved":
+        """One message that a receipt has moved: so it has left, whatever came of it.
+
+        `has_left`: of one that has failed, whether that was known before, so that it is counted already.
+        """
+        unknown = before in _NOT_COUNTED_YET or (before is MessageState.FAILED and not has_left)
+        return cls(paid=(after in PAID) - (before in PAID), left=int(unknown))
 
 
 @dataclass(slots=True)

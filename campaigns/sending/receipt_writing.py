@@ -51,6 +51,8 @@ _COLUMNS = (
     message.c.state,
     message.c.ack,
     message.c.uncertain_at,
+    message.c.sent_at,
+    message.c.error_code,
     _SESSION.label("session"),
     campaign.c.client_id,
     campaign.c.price,
@@ -195,7 +197,7 @@ async def write_receipts(tx: AsyncConnection, acks: Mapping[Key, int]) -> Writte
             written.settled.append(row.id)
         counts[row.campaign_id][f"b_n_{before}"] -= 1
         counts[row.campaign_id][f"b_n_{after}"] += 1
-        bills.add(row.client_id, row.price, Moved.by_receipt(before, after))
+        bills.add(row.client_id, row.price, Moved.by_receipt(before, after, has_left=_has_left(row)))
         if before in _CHANGES_THE_END or after in _CHANGES_THE_END:
             ends.add(row.campaign_id)
         if after is MessageState.FAILED and row.seq < FIRST_FAILURES:
@@ -214,6 +216,11 @@ async def write_receipts(tx: AsyncConnection, acks: Mapping[Key, int]) -> Writte
         if (await tx.execute(_PAUSE_HOPELESS, {"b_id": campaign_id})).rowcount:
             written.paused.append(campaign_id)
     return written
+
+
+def _has_left(row: AnyRow) -> bool:
+    """Whether WAHA had answered that it was sent, or a receipt has moved it, if only to a refusal."""
+    return row.sent_at is not None or row.error_code == REFUSED_CODE
 
 
 async def _lock_queued(tx: AsyncConnection, keys: Collection[Key]) -> Sequence[AnyRow]:

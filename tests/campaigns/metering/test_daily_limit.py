@@ -117,6 +117,22 @@ async def test_what_may_have_left_counts(open_shop: OpenShop) -> None:
     assert await shop.claims() == []
 
 
+@pytest.mark.parametrize("result", [Result.SENT, Result.FAILED, None])
+async def test_what_whatsapp_refuses_and_delivers_after_all_counts_once(
+    open_shop: OpenShop, result: Result | None
+) -> None:
+    """Its answer was that it was sent, or that it was not, or did not come before its receipts."""
+    shop = await open_shop()
+    await shop.submit(1)
+    (claim,) = await shop.claims()
+    if result is not None:
+        await shop.books.settle(claim, result, code="x", reason="x")
+    for ack in (-1, 2):
+        await shop.books.receipts({claim.wa_id: ack})
+    assert (await shop.books.message(claim.message_id)).state == MessageState.DELIVERED
+    assert (await shop.row()).sent_today == 1
+
+
 async def test_what_is_in_flight_at_midnight_counts_on_both_days(open_shop: OpenShop) -> None:
     shop = await open_shop(3, timezone="Europe/London")
     await shop.submit(10)
