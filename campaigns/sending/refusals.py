@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import exists, select, update
+from sqlalchemy import bindparam, exists, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -65,6 +65,12 @@ _REFUSED = (
     )
     .order_by(message.c.campaign_id, message.c.id)
     .with_for_update(of=(message, campaign))
+)
+_CAMPAIGNS = (
+    select(message.c.campaign_id)
+    .distinct()
+    .where(message.c.wa_id.in_(bindparam("ids", expanding=True)))
+    .order_by(message.c.campaign_id)
 )
 
 
@@ -146,6 +152,9 @@ class Refusals:
         """Lock the sender and have its refused messages wait; whether all of them were there."""
         diary = Diary()
         async with self._db.write() as tx:
+            # lanes are locked before messages, everywhere; that they are looked at once too often does no harm
+            for campaign_id in (await tx.execute(_CAMPAIGNS, {"ids": list(refused.ids)})).scalars().all():
+                await wake_campaign(tx, campaign_id)
             now = await read_now(tx)
             rows = (
                 await tx.execute(
@@ -160,16 +169,13 @@ class Refusals:
                 await limits.lock(tx, row.sender_id, row.number, until, LOCKED, now, diary)
             again = await _queue_again(tx, rows)
         diary.tell(self._bus)
-        for campaign_id in again:
-            async with self._db.write() as tx:  # of its own: lanes are locked before messages, everywhere
-                await wake_campaign(tx, campaign_id)
         if again:
             self._bus.publish(WorkAdded())
         return len(rows) >= len(refused.ids)
 
 
-async def _queue_again(tx: AsyncConnection, rows: Sequence[AnyRow]) -> list[str]:
-    """Queue what may go through another sender or later; the others say why they failed. Returns the campaigns.
+async def _queue_again(tx: AsyncConnection, rows: Sequence[AnyRow]) -> bool:
+    """Queue what may go through another sender or later; the others say why they failed. Whether there was any.
 
     Somebody who wrote to this sender is no new contact, and was refused all the same: that is not tried again.
     """
@@ -195,4 +201,4 @@ async def _queue_again(tx: AsyncConnection, rows: Sequence[AnyRow]) -> list[str]
                 next_at=campaign.c.next_at * 0.0,  # found anew, where messages have times of their own
             )
         )
-    return sorted(counts)
+    return bool(counts)
