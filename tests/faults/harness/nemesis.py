@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from campaigns.sending.models import OPEN_STATES
+from campaigns.sending.tables import campaign
 from gateway.simulator.stored import Status
 from tests.faults.harness.replica import Replica
 from tests.faults.harness.stage import Stage
@@ -19,6 +21,9 @@ TERMINATE = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
+OPEN_CAMPAIGNS = 6
+FED_MESSAGES = 60
+_OPEN = select(func.count()).select_from(campaign).where(campaign.c.state.in_(OPEN_STATES))
 WAHA_FAULTS = ("error_500", "error_500_after", "cut_before", "cut_after", "hang_then_deliver", "hang_before")
 
 
@@ -68,12 +73,26 @@ class Nemesis:
         for strike in strikes:
             await last(strike.pause)
             await self.kinds[strike.kind](strike.chance)
+            await self._feed()
         await asyncio.gather(*self._healing)
         for waha in self._stage.wahas:
             waha.faults()
             waha.proxy.answers_to_cut = 0
+        while self._stage.owes_a_campaign:
+            await last(0.1)
+            await self._feed()
         for told in self._stage.submitted:
             await self._call(told.campaign_id, "resume")
+
+    async def _feed(self) -> None:
+        """Submit one more where few are left: cancelled campaigns send nothing, and the storm is to meet sends."""
+        try:
+            async with self._stage.db.read() as connection:
+                left = (await connection.execute(_OPEN)).scalar_one()
+        except SQLAlchemyError:
+            return  # a former strike has ended our connection
+        if self._stage.owes_a_campaign or left < OPEN_CAMPAIGNS:
+            await self._stage.submit_anyhow(FED_MESSAGES)
 
     def _later(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
