@@ -3,7 +3,7 @@
 A partial index is used only where its predicate stands in the statement as it is: so states are literals here.
 """
 
-from sqlalchemy import ColumnElement, Integer, String, and_, bindparam, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Integer, String, and_, bindparam, case, func, literal_column, or_, select, update
 
 from campaigns.audience.optouts.queries import suppressed
 from campaigns.sending.models import CampaignState, MessageState
@@ -110,17 +110,28 @@ CAMPAIGNS = (
     .with_for_update(skip_locked=True)
 )
 
+_pool = (
+    campaign_sender.join(lane, lane.c.sender_id == campaign_sender.c.sender_id)
+    .join(sender, sender.c.id == campaign_sender.c.sender_id)
+    .outerjoin(message, message.c.id == lane.c.message_id)
+    .outerjoin(session, session.c.sender_id == campaign_sender.c.sender_id)
+    .outerjoin(server, server.c.id == session.c.server_id)
+)
+_CAN_SEND = and_(_ABLE, message.c.uncertain_at.is_(None))
 POOL = (
-    select(campaign_sender.c.sender_id, and_(_ABLE, message.c.uncertain_at.is_(None)).label("able"))
-    .select_from(
-        campaign_sender.join(lane, lane.c.sender_id == campaign_sender.c.sender_id)
-        .join(sender, sender.c.id == campaign_sender.c.sender_id)
-        .outerjoin(message, message.c.id == lane.c.message_id)
-        .outerjoin(session, session.c.sender_id == campaign_sender.c.sender_id)
-        .outerjoin(server, server.c.id == session.c.server_id)
-    )
+    select(campaign_sender.c.sender_id, _CAN_SEND.label("able"))
+    .select_from(_pool)
     .where(campaign_sender.c.campaign_id == bindparam("campaign"))
     .order_by(campaign_sender.c.position)
+)
+NEXT = 16
+"""How many of a campaign's senders are woken whose turn is next; some of them may not be able to send."""
+IS_NEXT = (campaign_sender.c.position - campaign.c.turn + campaign.c.senders) % campaign.c.senders < NEXT
+ABLE_NEXT = (
+    select(campaign_sender.c.sender_id)
+    .select_from(_pool.join(campaign, campaign.c.id == campaign_sender.c.campaign_id))
+    .where(campaign_sender.c.campaign_id == bindparam("campaign"), IS_NEXT, _CAN_SEND)
+    .limit(1)
 )
 GIVEN_BACK = batch("given_back", campaign_id=ID, sender_id=Integer())
 
@@ -324,5 +335,9 @@ LANE_HAS_SENT = (
 CAMPAIGN_HEARD = (
     update(campaign)
     .where(campaign.c.id == bindparam("b_id"), func.coalesce(campaign.c.last_answer_at, 0) < bindparam("b_at"))
-    .values(last_answer_at=bindparam("b_at"), last_sender_id=bindparam("b_sender_id"))
+    # where another one has sent since, it is not known whose was the last one: then any is another sender
+    .values(
+        last_answer_at=bindparam("b_at"),
+        last_sender_id=case((campaign.c.last_sender_id == bindparam("b_sender_id"), campaign.c.last_sender_id)),
+    )
 )

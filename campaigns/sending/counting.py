@@ -27,6 +27,7 @@ from gateway.db import ID, SECONDS, AnyRow
 FIRST_FAILURES = 20
 """After so many failures and no success a campaign pauses itself."""
 
+NOBODY = -1
 _COUNTED = ("queued", "sending", "sent", "unconfirmed", "failed", "cancelled", "skipped")
 _counts = batch(
     "counts",
@@ -35,6 +36,7 @@ _counts = batch(
     turn=Integer(),
     answer_at=SECONDS,
     last_sender_id=Integer(),
+    found_sender_id=Integer(),
     **{name: Integer() for name in _COUNTED},
 )
 _ENDING_COLUMNS = (
@@ -45,6 +47,7 @@ _ENDING_COLUMNS = (
     *(campaign.c[f"n_{name}"] for name in ("queued", "sending", "sent", "delivered", "read")),
     *(campaign.c[f"n_{name}"] for name in ("unconfirmed", "failed", "skipped")),
 )
+_last_sender_id = func.coalesce(_counts.c.last_sender_id, campaign.c.last_sender_id)
 _COUNT = (
     update(campaign)
     .where(campaign.c.id == _counts.c.id)
@@ -52,7 +55,11 @@ _COUNT = (
         in_flight=campaign.c.in_flight + _counts.c.in_flight,
         turn=func.coalesce(_counts.c.turn, campaign.c.turn),
         last_answer_at=func.coalesce(_counts.c.answer_at, campaign.c.last_answer_at),
-        last_sender_id=func.coalesce(_counts.c.last_sender_id, campaign.c.last_sender_id),
+        # where another one has sent since, the message that was found may be the older one: then any is another sender
+        last_sender_id=case(
+            (_counts.c.found_sender_id.is_(None), _last_sender_id),
+            (_last_sender_id == _counts.c.found_sender_id, _counts.c.found_sender_id),
+        ),
         # one that is back in the queue may be the next; NULL stays NULL
         next_at=campaign.c.next_at * case((_counts.c.queued > 0, 0.0), else_=1.0),
         **{f"n_{name}": campaign.c[f"n_{name}"] + _counts.c[name] for name in _COUNTED},
@@ -101,6 +108,7 @@ class Tally:
     in_flight: int = 0
     answer_at: float | None = None
     last_sender_id: int | None = None
+    found_sender_id: int | None = None
     turn: int | None = None
     gated: bool = False
     failure: str = ""
@@ -109,6 +117,12 @@ class Tally:
         """Note when WAHA answered, and through whom."""
         if self.answer_at is None or at >= self.answer_at:
             self.answer_at, self.last_sender_id = at, sender_id
+
+    def found(self, at: float, sender_id: int) -> None:
+        """Note what was only found out now to have left through somebody, as late as now for all we know."""
+        several = self.found_sender_id not in (None, sender_id)
+        self.answer_at = at if self.answer_at is None else max(at, self.answer_at)
+        self.found_sender_id = NOBODY if several else sender_id
 
 
 class Tallies(defaultdict[str, Tally]):
@@ -130,6 +144,7 @@ async def count(tx: AsyncConnection, turn: Turn, tallies: Tallies, settled: Call
             tally.turn,
             tally.answer_at,
             tally.last_sender_id,
+            tally.found_sender_id,
             *(tally.moves[name] for name in _COUNTED),
         )
         for key, tally in sorted(tallies.items())
@@ -159,11 +174,11 @@ def _bills(rows: Sequence[AnyRow], tallies: Tallies) -> Bills:
 async def _wake_others(tx: AsyncConnection, turn: Turn, tallies: Tallies) -> None:
     """A campaign that goes on through another lane, or got a message back: have its lanes looked at in time."""
     for key, tally in sorted(tallies.items()):
-        gate = (tally.answer_at or turn.now) + turn.delays.switch if tally.gated else turn.now
+        gate = turn.now if tally.answer_at is None or not tally.gated else tally.answer_at + turn.delays.switch
         if tally.moves[MessageState.QUEUED] > 0:  # it may have had nothing left, and its lanes been idle
             await wake_campaign_at(tx, turn.delays, key, gate)
         elif tally.gated:
-            await wake_next_at(tx, turn.delays, key, gate)
+            await wake_next_at(tx, turn.delays, key, gate, turn.now)
 
 
 async def finish_campaigns(tx: AsyncConnection, turn: Turn, touched: Iterable[str]) -> None:

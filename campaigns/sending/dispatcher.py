@@ -193,6 +193,7 @@ class Dispatcher:
                     claiming=not self._stopping and not self._one_by_one,
                     looking_for_fallen=started >= self._look_at_fallen,
                     mending_times=self._steadiness.was_set_back,
+                    first=self._delays is None,
                     delays_before=self._delays,
                     readings=self._readings,
                 )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Update, and_, bindparam, case, exists, func, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from campaigns.sending.claim_statements import LANE_HAS_SENT, LANE_HEARD
+from campaigns.sending.claim_statements import ABLE_NEXT, IS_NEXT, LANE_HAS_SENT, LANE_HEARD
 from campaigns.sending.models import IDLE, CampaignState, Rotation
 from campaigns.sending.pacing import Delays
 from campaigns.sending.tables import campaign, campaign_sender, lane, message, sender, server, session, setting
@@ -18,8 +18,6 @@ JUMP_SECONDS = 1.0
 """A clock that is set back by less is left to catch up by itself."""
 LONGEST_LEASE_SECONDS = 301.0
 """Longer than any that the settings allow."""
-NEXT = 16
-"""How many of a campaign's senders are woken whose turn is next; some of them may not be able to send."""
 LONGEST_REST_SECONDS = 660.0
 """Longer than any rest after a refusal for which WAHA names no time."""
 LONGEST_DAY_SECONDS = 26 * 3600.0
@@ -68,13 +66,7 @@ def _wake(*of_its_senders: ColumnElement[bool], skip_locked: bool) -> Update:
 
 _WAKE = _wake(skip_locked=False)
 _WAKE_FREE = _wake(skip_locked=True)
-_WAKE_NEXT = _wake(
-    or_(
-        (campaign_sender.c.position - campaign.c.turn + campaign.c.senders) % campaign.c.senders < NEXT,
-        campaign.c.rotation == Rotation.FASTEST,
-    ),
-    skip_locked=True,
-)
+_WAKE_NEXT = _wake(or_(IS_NEXT, campaign.c.rotation == Rotation.FASTEST), skip_locked=True)
 
 
 async def wake_campaign_at(tx: AsyncConnection, delays: Delays, campaign_id: str, at: float) -> None:
@@ -85,12 +77,14 @@ async def wake_campaign_at(tx: AsyncConnection, delays: Delays, campaign_id: str
     await tx.execute(_WAKE_FREE, {"b_campaign": campaign_id, "b_at": at, "b_delay": delays.message})
 
 
-async def wake_next_at(tx: AsyncConnection, delays: Delays, campaign_id: str, at: float) -> None:
+async def wake_next_at(tx: AsyncConnection, delays: Delays, campaign_id: str, at: float, now: float) -> None:
     """The same for those only whose turn is next, where a campaign's messages leave one by one.
 
-    If none of them is able to send, another one finds that it is its turn when it is looked at anyway.
+    Where none of them is able to send `now`, for all.
     """
-    await tx.execute(_WAKE_NEXT, {"b_campaign": campaign_id, "b_at": at, "b_delay": delays.message})
+    able = (await tx.execute(ABLE_NEXT, {"campaign": campaign_id, "now": now})).first()
+    wake = _WAKE_FREE if able is None else _WAKE_NEXT
+    await tx.execute(wake, {"b_campaign": campaign_id, "b_at": at, "b_delay": delays.message})
 
 
 async def wake_campaign(tx: AsyncConnection, campaign_id: str) -> None:
@@ -141,12 +135,13 @@ _OPEN_WORK = (
 )
 
 
-async def look_at_forgotten(tx: AsyncConnection, now: float) -> None:
+async def look_at_forgotten(tx: AsyncConnection, now: float, *, first: bool) -> None:
     """Lanes that were found idle by a turn in the moment in which another transaction gave them work: look at them now.
 
-    Neither sees what the other has not committed. On SQLite there is one writer, and no such moment.
+    Neither sees what the other has not committed. On SQLite there is one writer, and no such moment: there it is only
+    done in a process's `first` turn, for whatever the one before it has left.
     """
-    if tx.dialect.name == "sqlite":
+    if tx.dialect.name == "sqlite" and not first:
         return
     forgotten = (
         select(lane.c.sender_id)
@@ -170,13 +165,10 @@ async def forget_the_future(tx: AsyncConnection, now: float, lease_seconds: floa
         .where(lane.c.owner.is_not(None), lane.c.due_at > now + LONGEST_LEASE_SECONDS)
         .values(due_at=now + lease_seconds)
     )
+    await tx.execute(update(lane).where(lane.c.last_answer_at > late).values(last_answer_at=now))
+    # who waits for others is looked at each second, by a clock that has changed; to look too early does no harm
     await tx.execute(
-        update(lane)
-        .where(lane.c.last_answer_at > late)
-        .values(
-            last_answer_at=now,
-            due_at=case((and_(lane.c.owner.is_(None), lane.c.due_at < IDLE), now), else_=lane.c.due_at),
-        )
+        update(lane).where(lane.c.owner.is_(None), lane.c.due_at > late, lane.c.due_at < IDLE).values(due_at=now)
     )
     too_long = or_(
         and_(lane.c.resting_until > now + LONGEST_REST_SECONDS, lane.c.resting_code.in_(SHORT_RESTS)),

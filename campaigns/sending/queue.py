@@ -72,6 +72,7 @@ async def take_turn(
     claiming: bool = True,
     looking_for_fallen: bool = False,
     mending_times: bool = False,
+    first: bool = False,
     delays_before: Delays | None = None,
     readings: ClockReadings | None = None,
 ) -> Turn:
@@ -79,10 +80,10 @@ async def take_turn(
 
     Before the database's time is read, this process's own is: so an answer's age is never overestimated. After it, it
     is read again: so nothing fires early. A gap never comes out shorter than told; with the `readings` of earlier turns
-    hardly longer. `room`: how many lanes are looked at
-    at most; `starts`: how many schedules may be begun. `mending_times`: the database's clock may have been set back
-    since the last turn. `delays_before` are those of this replica's last turn: where they have been changed during it,
-    whoever changed them could not see the lanes that it freed.
+    hardly longer. `room`: how many lanes are looked at at most; `starts`: how many schedules may be begun.
+    `mending_times`: the database's clock may have been set back since the last turn. `first`: it is this process's
+    first turn. `delays_before` are those of this replica's last turn: where they have been changed during it, whoever
+    changed them could not see the lanes that it freed.
     """
     before = clock.monotonic()
     start = (await tx.execute(_START)).one()
@@ -100,7 +101,7 @@ async def take_turn(
         await settle(tx, settings, turn, outcomes, before)
     if looking_for_fallen:
         await look_at_fallen(tx, turn.now, settings.poll_seconds, settings.locked_poll_seconds)
-        await look_at_forgotten(tx, turn.now)
+        await look_at_forgotten(tx, turn.now, first=first)
     if claiming:
         ringing = start.alarm_at is not None and start.alarm_at <= turn.now
         all_held = ringing and await ring(tx, turn) == 0

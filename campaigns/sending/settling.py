@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Integer, String, bindparam, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from campaigns.sending.counting import Tallies, count
+from campaigns.sending.counting import Tallies, Tally, count
 from campaigns.sending.locking import forgive, lock_refused
 from campaigns.sending.models import CampaignState, MessageState
 from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Result, Task, Turn
@@ -170,7 +170,7 @@ async def _settle_sent(
     for claim, _, at in held:
         tally = tallies[claim.campaign_id]
         tally.gated |= claim.gated
-        tally.answered(at, claim.sender_id)
+        _note_answer(tally, claim, at)
         tally.in_flight -= claim.task is Task.SEND
         if claim.message_id in moved:
             tally.moves[MessageState.SENDING] -= 1
@@ -206,7 +206,7 @@ async def _settle_others(
         tally.gated |= claim.gated
         tally.in_flight -= claim.task is Task.SEND
         if answer_at is not None:
-            tally.answered(answer_at, claim.sender_id)
+            _note_answer(tally, claim, answer_at)
         if claim.turn is not None and turn_is_unused(claim, outcome):
             tally.turn = claim.turn
         if is_sending:
@@ -226,6 +226,11 @@ async def _settle_others(
     if freed:
         await tx.execute(_FREE_LANE, freed)
     return failed
+
+
+def _note_answer(tally: Tally, claim: Claim, at: float) -> None:
+    note = tally.found if claim.task is Task.RECONCILE else tally.answered
+    note(at, claim.sender_id)
 
 
 def _settled(claim: Claim, outcome: Outcome, at: float | None) -> Settled:

@@ -3,10 +3,13 @@
 import asyncio
 
 import pytest
+from sqlalchemy import update
 
 from campaigns.sending.flights import Flights
+from campaigns.sending.models import IDLE
 from campaigns.sending.outcomes import Claim, QueueSettings, Result, Task
 from campaigns.sending.queue import take_turn
+from campaigns.sending.tables import lane
 from tests.campaigns.sending.conftest import OpenBooks
 from tests.harness.world import recipient_numbers
 
@@ -139,6 +142,15 @@ async def test_a_renewed_lease_is_not_taken_over(open_books: OpenBooks) -> None:
     assert (await books.turn(renewals=[claim])).renewed == {claim.sender_id}
     await books.rest(4.0)
     assert (await books.turn(by=OTHER)).claims == []
+
+
+async def test_the_first_turn_of_a_process_finds_lanes_that_the_one_before_it_left_idle(open_books: OpenBooks) -> None:
+    books = await open_books()
+    await books.submit(1)
+    async with books.db.write() as tx:
+        await tx.execute(update(lane).values(due_at=IDLE))
+        turn = await take_turn(tx, books.replica, [], [], books.clock, looking_for_fallen=True, first=True)
+    assert len(turn.claims) == 1
 
 
 async def test_who_has_lost_the_lease_cannot_renew_it(open_books: OpenBooks) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from campaigns.sending.lanes import NEXT
+from campaigns.sending.claim_statements import NEXT
 from campaigns.sending.outcomes import Result
 from tests.campaigns.sending.conftest import OpenBooks
 
@@ -38,15 +38,55 @@ async def test_a_fallen_sender_is_stepped_over_and_its_share_goes_to_the_others(
     assert abs(order.count(books.sender_id(0)) - order.count(books.sender_id(2))) <= 1
 
 
-async def test_more_fallen_senders_than_are_woken_cost_a_second(open_books: OpenBooks) -> None:
-    books = await open_books(3 * NEXT, switch_delay=0.2)
-    await books.submit(3)
-    await books.settle(await books.claim_one(), Result.SENT)
-    for index in range(1, 2 * NEXT):
+async def test_more_fallen_senders_in_a_row_than_are_woken_cost_no_time(open_books: OpenBooks) -> None:
+    books = await open_books(4 * NEXT, switch_delay=0.2)
+    able = (0, 2 * NEXT)
+    for index in set(range(4 * NEXT)) - set(able):
         await books.fall(index)
+    await books.submit(20)
+    sent = await books.send_all(20)
+    assert [claim.sender_id for claim in sent] == [books.sender_id(index) for index in able] * 10
+    assert sent[-1].fire_at - sent[0].fire_at < 19 * 0.5
+
+
+@pytest.mark.parametrize("result", [Result.LATER, Result.RELEASED])
+async def test_what_was_not_handed_over_costs_the_next_sender_no_switch_delay(
+    open_books: OpenBooks, result: Result
+) -> None:
+    books = await open_books(2, switch_delay=3600.0)
+    await books.submit(1)
+    claim = await books.claim_one()
+    await books.rest(1.0)
     assert (await books.turn()).claims == []
-    [after, last] = await books.send_all(2, seconds=2.0)
-    assert [after.sender_id, last.sender_id] == [books.sender_id(2 * NEXT), books.sender_id(2 * NEXT + 1)]
+    await books.fall(0)
+    await books.settle(claim, result, code="session_not_connected", wait_seconds=1.0)
+    [after] = await books.send_all(1, seconds=5.0)
+    assert after.sender_id == books.sender_id(1)
+
+
+@pytest.mark.parametrize("told_by", ["receipt", "look-up"])
+async def test_a_message_that_was_found_late_does_not_shorten_the_way_from_a_later_one(
+    open_books: OpenBooks, told_by: str
+) -> None:
+    """It may have left before the other sender's: then its own sender is another one than the last."""
+    books = await open_books(2, message_delay=3.0, switch_delay=10.0)
+    await books.submit(4)
+    first = await books.claim_one()
+    await books.settle(first, Result.UNCERTAIN, wait_seconds=11.5)
+    await books.rest(10.0)
+    second = await books.claim_one()
+    await books.settle(second, Result.SENT)
+    answered_at = books.clock.now()
+    await books.rest(2.0)
+    look_up = await books.claim_one()
+    assert look_up.message_id == first.message_id
+    if told_by == "look-up":
+        await books.settle(look_up, Result.SENT)
+    else:
+        await books.settle(look_up, Result.ABSENT)
+        assert await books.hear(first.number, {first.wa_id: 2})
+    [third, _] = await books.send_all(2)
+    assert third.fire_at - answered_at >= 10.0 - 1e-6
 
 
 async def test_the_last_message_that_comes_back_is_taken_by_whoever_is_able(open_books: OpenBooks) -> None:

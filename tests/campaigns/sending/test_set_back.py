@@ -5,6 +5,7 @@ from sqlalchemy import update
 
 from campaigns.sending.lanes import forget_the_future
 from campaigns.sending.outcomes import Result
+from campaigns.sending.queue import take_turn
 from campaigns.sending.tables import lane
 from tests.campaigns.sending.conftest import OpenBooks
 
@@ -34,3 +35,18 @@ async def test_what_caps_count_of_a_time_to_come_is_of_now_when_the_clock_is_set
     assert row.slice_at == row.day_ends_at == row.resting_until == books.clock.now()
     assert row.slice_sent == 7
     assert len((await books.turn()).claims) == 1
+
+
+async def test_lanes_that_have_sent_nothing_yet_are_looked_at_when_the_clock_is_set_back(
+    open_books: OpenBooks,
+) -> None:
+    """They wait for their turn, and are to be looked at in a second: of the clock before."""
+    books = await open_books(3, switch_delay=5.0)
+    await books.submit(10)
+    await books.settle(await books.claim_one(), Result.SENT)
+    assert (await books.turn()).claims == []
+    books.clock.ahead -= 3600.0
+    async with books.db.write() as tx:
+        await take_turn(tx, books.replica, [], [], books.clock, mending_times=True)
+    await books.send_all(9)
+    await books.check()
