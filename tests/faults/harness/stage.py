@@ -79,9 +79,8 @@ def sender_number(index: int) -> str:
 
 
 def recipient_number(index: int) -> str:
-    """The digits of a recipient; there are 10,000."""
-    assert index < 10_000
-    return f"3363998{index:04d}"
+    """The digits of a recipient; after 10,000 the first ones come again, in campaigns with another text."""
+    return f"3363998{index % 10_000:04d}"
 
 
 @dataclass(frozen=True, slots=True)
