@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from campaigns.sending.models import MESSAGE_TRANSITIONS, CampaignState, MessageState
-from campaigns.sending.outcomes import Result, Task
+from campaigns.sending.outcomes import Claim, Result, Task
 from campaigns.sending.tables import campaign
 from tests.campaigns.sending.conftest import OpenBooks
 from tests.harness.books import Books
@@ -205,6 +205,16 @@ async def test_a_campaign_whose_last_message_a_receipt_settles_ends(open_books: 
     assert (await books.turn()).finished == [(campaign_id, "completed")]
 
 
+async def seem_lost(books: Books, campaign_id: str) -> Claim:
+    """Send a message whose answer is lost and that is not found: it is queued again, in a campaign that is paused."""
+    claim = await books.claim_one()
+    await books.settle(claim, Result.UNCERTAIN, wait_seconds=1.0)
+    await books.steering.pause(campaign_id, None)
+    await books.rest(1.0)
+    await books.settle(await books.claim_one(), Result.ABSENT)
+    return claim
+
+
 @pytest.mark.parametrize("senders", [1, 2])
 async def test_a_message_that_is_queued_again_and_had_left_does_not_go_once_more(
     open_books: OpenBooks, senders: int
@@ -212,11 +222,7 @@ async def test_a_message_that_is_queued_again_and_had_left_does_not_go_once_more
     """WAHA had lost it, and WhatsApp tells that it has arrived."""
     books = await open_books(senders, message_delay=30.0)
     campaign_id = await books.submit(1)
-    claim = await books.claim_one()
-    await books.settle(claim, Result.UNCERTAIN, wait_seconds=1.0)
-    await books.steering.pause(campaign_id, None)
-    await books.rest(1.0)
-    await books.settle(await books.claim_one(), Result.ABSENT)
+    claim = await seem_lost(books, campaign_id)
     assert (await books.message(claim.message_id)).state == "queued"
 
     assert await books.hear(claim.number, {claim.wa_id: 2})
@@ -235,11 +241,7 @@ async def test_the_next_sender_waits_from_when_a_message_that_was_queued_again_m
 ) -> None:
     books = await open_books(2, switch_delay=10.0)
     campaign_id = await books.submit(2)
-    claim = await books.claim_one()
-    await books.settle(claim, Result.UNCERTAIN, wait_seconds=1.0)
-    await books.steering.pause(campaign_id, None)
-    await books.rest(1.0)
-    await books.settle(await books.claim_one(), Result.ABSENT)
+    claim = await seem_lost(books, campaign_id)
     await books.rest(60.0)
     assert await books.hear(claim.number, {claim.wa_id: 2})
     heard_at = books.clock.now()
@@ -252,11 +254,7 @@ async def test_the_next_sender_waits_from_when_a_message_that_was_queued_again_m
 async def test_of_a_message_that_is_queued_again_nobody_elses_session_can_tell(open_books: OpenBooks) -> None:
     books = await open_books(2)
     campaign_id = await books.submit(1, senders=[0])
-    claim = await books.claim_one()
-    await books.settle(claim, Result.UNCERTAIN, wait_seconds=1.0)
-    await books.steering.pause(campaign_id, None)
-    await books.rest(1.0)
-    await books.settle(await books.claim_one(), Result.ABSENT)
+    claim = await seem_lost(books, campaign_id)
     assert not await books.hear(books.senders[1], {claim.wa_id: 2})
     assert (await books.message(claim.message_id)).state == "queued"
 
