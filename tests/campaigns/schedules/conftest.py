@@ -8,18 +8,20 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.audience.tables import group_member, recipient, recipient_group
 from campaigns.schedules import starting
 from campaigns.schedules.following import schedule
+from campaigns.schedules.models import ScheduleStatus
 from campaigns.schedules.schemas import ScheduleIn
 from campaigns.schedules.service import ScheduleService
 from campaigns.schedules.starting import ScheduleStarter
+from campaigns.sending.models import CampaignState
 from campaigns.sending.outcomes import Due, QueueSettings, Turn
 from campaigns.sending.queue import take_turn
-from campaigns.sending.tables import session
+from campaigns.sending.tables import message, session
 from campaigns.templates.service import TemplateService
 from campaigns.uses import Uses
 from gateway.auth.access import PhoneReader
@@ -122,6 +124,22 @@ class Diary:
         """A schedule's row."""
         async with self.db.read() as connection:
             return (await connection.execute(select(schedule).where(schedule.c.campaign_id == schedule_id))).one()
+
+    async def stored(self) -> int:
+        """How many messages there are in the table."""
+        async with self.db.read() as connection:
+            return int((await connection.execute(select(func.count()).select_from(message))).scalar_one())
+
+    async def expect_whole(self, schedule_id: str, members: int = 35) -> None:
+        """It has begun, with one message for each member, and the counters say so."""
+        row = await self.books.campaign(schedule_id)
+        assert (row.state, row.total, row.n_queued) == (CampaignState.QUEUED, members, members)
+        assert sorted(one.phone for one in await self.books.messages(schedule_id)) == recipient_numbers(members)
+        assert [one.seq for one in await self.books.messages(schedule_id)] == list(range(members))
+        assert await self.stored() == members
+        assert (await self.row(schedule_id)).status == ScheduleStatus.PROCESSING
+        assert not (await self.row(schedule_id)).filling
+        await self.books.check()
 
     async def connect(self, *, up: bool) -> None:
         """Every session is connected, or none is."""

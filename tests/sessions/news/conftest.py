@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import SQLModel
 
-from gateway.db import Database
+from campaigns.sending.tables import message
+from gateway.db import AnyRow, Database
 from gateway.web import create_app
 from tests.api.conftest import MakeWorld, empty_database, make_world
-from tests.api.world import World
+from tests.api.world import ALICE, World
 
 __all__ = ["empty_database", "make_world"]
 
@@ -132,3 +133,24 @@ def make_hooked(make_world: MakeWorld) -> MakeHooked:
 async def hooked(make_hooked: MakeHooked) -> Hooked:
     """A gateway with one WAHA server that tells it everything by webhook."""
     return await make_hooked()
+
+
+async def sent(world: World, count: int = 1) -> list[AnyRow]:
+    """A campaign of Alice's that has ended; its messages."""
+    campaign = await world.send(recipients=[f"+4477009001{index:02d}" for index in range(count)])
+    await world.finished(campaign)
+    async with world.db.read() as connection:
+        rows = await connection.execute(select(message).where(message.c.campaign_id == campaign["campaign_id"]))
+        return list(rows.all())
+
+
+@pytest.fixture
+async def at_rest(make_hooked: MakeHooked) -> tuple[Hooked, AnyRow]:
+    """A gateway with a connected session and a message that was sent, and nobody who changes anything by himself."""
+    hooked = await make_hooked({"receipts": False})
+    await hooked.world.pair(ALICE)
+    (row,) = await sent(hooked.world)
+    hooked.post.door = None
+    await hooked.world.gateway.manager.stop()
+    await hooked.world.gateway.dispatcher.stop()
+    return hooked, row
