@@ -20,7 +20,7 @@ from campaigns.schedules.starting import ScheduleStarter
 from campaigns.sending.clock_readings import ClockReadings
 from campaigns.sending.flights import Flight, Flights, Starts
 from campaigns.sending.last_look import LastLook
-from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Result, Task, Turn
+from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Result, Task, Turn, TurnRequest
 from campaigns.sending.pacing import Delays
 from campaigns.sending.queue import take_turn
 from campaigns.sending.steadiness import Steadiness
@@ -178,25 +178,12 @@ class Dispatcher:
         outcomes, self._outcomes = self._outcomes[:taken], self._outcomes[taken:]
         self._taken_back.clear()
         before, started = self._last_turn, self._clock.monotonic()
-        renewals = self._flights.to_renew(started)
         self._last_turn = started
+        renewals = self._flights.to_renew(started)
+        asked = self._ask(outcomes, renewals, started)
         try:
             async with self._db.write(aside=not self._lanes_wait) as tx:
-                turn = await take_turn(
-                    tx,
-                    self._settings,
-                    outcomes,
-                    [flight.claim for flight in renewals],
-                    self._clock,
-                    room=0 if self._stopping else self._starts.room(started, self._settings.batch),
-                    starts=0 if self._stopping else self._starter.room,
-                    claiming=not self._stopping and not self._one_by_one,
-                    looking_for_fallen=started >= self._look_at_fallen,
-                    mending_times=self._steadiness.was_set_back,
-                    first=self._delays is None,
-                    delays_before=self._delays,
-                    readings=self._readings,
-                )
+                turn = await take_turn(tx, self._settings, asked, self._clock, self._readings)
         except (DatabaseAway, OperationalError, InterfaceError, OSError) as error:  # it will be back
             log.error("turn_failed", error=str(error), outcomes=len(outcomes))
             self._outcomes = outcomes + self._outcomes
@@ -211,7 +198,7 @@ class Dispatcher:
         self._settled += len(outcomes)
         self._flights.renewed(renewals, started, turn.renewed)
         self._steadiness.look(turn.now, turn.monotonic, started - before)
-        if started >= self._look_at_fallen:
+        if asked.looking_for_fallen:
             self._look_at_fallen = started + self._settings.poll_seconds
         self._starter.begin(turn.due)
         self._note_delays(turn.delays)
@@ -222,6 +209,19 @@ class Dispatcher:
         if self._one_by_one:
             self.wake()
         return True
+
+    def _ask(self, outcomes: list[tuple[Claim, Outcome]], renewals: list[Flight], started: float) -> TurnRequest:
+        return TurnRequest(
+            outcomes,
+            [flight.claim for flight in renewals],
+            room=0 if self._stopping else self._starts.room(started, self._settings.batch),
+            starts=0 if self._stopping else self._starter.room,
+            claiming=not self._stopping and not self._one_by_one,
+            looking_for_fallen=started >= self._look_at_fallen,
+            mending_times=self._steadiness.was_set_back,
+            first=self._delays is None,
+            delays_before=self._delays,
+        )
 
     def _less_trusted(self, outcomes: list[tuple[Claim, Outcome]]) -> list[tuple[Claim, Outcome]]:
         """Outcomes that the database, which is there, does not take: one that is alone is told without its details.

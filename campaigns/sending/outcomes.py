@@ -1,5 +1,6 @@
 """What a lane was given to do, and what became of it: values that travel between queue and dispatcher."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -121,6 +122,27 @@ class Due(NamedTuple):
 
     campaign_id: str
     lease: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRequest:
+    """What one transaction is asked to do.
+
+    It settles `outcomes`, renews the leases of `renewals`, and claims what is due: `room` says how many lanes are
+    looked at at most, and `starts` how many schedules may be begun. `mending_times`: the database's clock may have been
+    set back since the last turn. `first`: it is this process's first turn. `delays_before` are those of this replica's
+    last turn: where they have been changed during it, whoever changed them could not see the lanes that it freed.
+    """
+
+    outcomes: Sequence[tuple[Claim, Outcome]] = ()
+    renewals: Sequence[Claim] = ()
+    room: int = 500
+    starts: int = 0
+    claiming: bool = True
+    looking_for_fallen: bool = False
+    mending_times: bool = False
+    first: bool = False
+    delays_before: Delays | None = None
 
 
 @dataclass(slots=True)

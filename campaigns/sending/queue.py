@@ -21,7 +21,7 @@ from campaigns.sending.lanes import (
     recompute_due,
 )
 from campaigns.sending.models import IDLE
-from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Turn
+from campaigns.sending.outcomes import Claim, QueueSettings, Turn, TurnRequest
 from campaigns.sending.pacing import Delays
 from campaigns.sending.settling import settle
 from campaigns.sending.tables import campaign, lane, setting
@@ -63,27 +63,15 @@ HELD_SECONDS = 0.05
 async def take_turn(
     tx: AsyncConnection,
     settings: QueueSettings,
-    outcomes: Sequence[tuple[Claim, Outcome]],
-    renewals: Sequence[Claim],
+    asked: TurnRequest,
     clock: Clock,
-    *,
-    room: int = 500,
-    starts: int = 0,
-    claiming: bool = True,
-    looking_for_fallen: bool = False,
-    mending_times: bool = False,
-    first: bool = False,
-    delays_before: Delays | None = None,
     readings: ClockReadings | None = None,
 ) -> Turn:
-    """Settle `outcomes`, renew the leases of `renewals`, do what the clock does to campaigns, and claim what is due.
+    """Settle, renew leases, do what the clock does to campaigns, and claim what is due.
 
     Before the database's time is read, this process's own is: so an answer's age is never overestimated. After it, it
     is read again: so nothing fires early. A gap never comes out shorter than told; with the `readings` of earlier turns
-    hardly longer. `room`: how many lanes are looked at at most; `starts`: how many schedules may be begun.
-    `mending_times`: the database's clock may have been set back since the last turn. `first`: it is this process's
-    first turn. `delays_before` are those of this replica's last turn: where they have been changed during it, whoever
-    changed them could not see the lanes that it freed.
+    hardly longer.
     """
     before = clock.monotonic()
     start = (await tx.execute(_START)).one()
@@ -91,24 +79,24 @@ async def take_turn(
     before, after = (readings or ClockReadings()).note(before, now, clock.monotonic())
     delays = Delays(message=start.message_delay or 0.0, switch=start.switch_delay or 0.0)
     turn = Turn(now, after, delays)
-    if mending_times:
+    if asked.mending_times:
         await forget_the_future(tx, turn.now, settings.lease_seconds)
-    if delays_before not in (None, delays):
+    if asked.delays_before not in (None, delays):
         await recompute_due(tx)  # before any other lane is locked: who changes delays locks them in the same order
-    if renewals:
-        turn.renewed = await _renew(tx, settings, renewals, turn.now)
-    if outcomes:
-        await settle(tx, settings, turn, outcomes, before)
-    if looking_for_fallen:
+    if asked.renewals:
+        turn.renewed = await _renew(tx, settings, asked.renewals, turn.now)
+    if asked.outcomes:
+        await settle(tx, settings, turn, asked.outcomes, before)
+    if asked.looking_for_fallen:
         await look_at_fallen(tx, turn.now, settings.poll_seconds, settings.locked_poll_seconds)
-        await look_at_forgotten(tx, turn.now, first=first)
-    if claiming:
+        await look_at_forgotten(tx, turn.now, first=asked.first)
+    if asked.claiming:
         ringing = start.alarm_at is not None and start.alarm_at <= turn.now
         all_held = ringing and await ring(tx, turn) == 0
-        starting = starts > 0 and start.start_at is not None and start.start_at <= turn.now
-        all_held = (starting and await hand_over(tx, turn, starts) == 0) or all_held
-        await claim_due(tx, settings, turn, room)
-        look_again_at = await _look_again_at(tx, settings, starting=starts > len(turn.due))
+        starting = asked.starts > 0 and start.start_at is not None and start.start_at <= turn.now
+        all_held = (starting and await hand_over(tx, turn, asked.starts) == 0) or all_held
+        await claim_due(tx, settings, turn, asked.room)
+        look_again_at = await _look_again_at(tx, settings, starting=asked.starts > len(turn.due))
         turn.look_again_at = max(look_again_at, turn.now + HELD_SECONDS) if all_held else look_again_at
     return turn
 

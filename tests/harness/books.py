@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select, update
 from campaigns.sending.delays import DelayService
 from campaigns.sending.forecasting import Forecaster
 from campaigns.sending.models import CampaignState, MessageState
-from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Result, Turn
+from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Result, Turn, TurnRequest
 from campaigns.sending.pacing import Delays
 from campaigns.sending.queue import take_turn
 from campaigns.sending.receipt_writing import Key, write_receipts
@@ -129,16 +129,10 @@ class Books:
     ) -> Turn:
         """One turn of a replica, as its dispatcher would take it."""
         async with self.db.write() as tx:
-            return await take_turn(
-                tx,
-                by or self.replica,
-                outcomes,
-                renewals,
-                self.clock,
-                claiming=claiming,
-                looking_for_fallen=claiming,
-                delays_before=delays_before,
+            asked = TurnRequest(
+                outcomes, renewals, claiming=claiming, looking_for_fallen=claiming, delays_before=delays_before
             )
+            return await take_turn(tx, by or self.replica, asked, self.clock)
 
     async def settle(self, claim: Claim, result: Result, **outcome: Any) -> Turn:
         """Settle one claim without claiming anything."""

@@ -19,7 +19,7 @@ from campaigns.schedules.schemas import ScheduleIn
 from campaigns.schedules.service import ScheduleService
 from campaigns.schedules.starting import ScheduleStarter
 from campaigns.sending.models import CampaignState
-from campaigns.sending.outcomes import Due, QueueSettings, Turn
+from campaigns.sending.outcomes import Due, QueueSettings, Turn, TurnRequest
 from campaigns.sending.queue import take_turn
 from campaigns.sending.tables import message, session
 from campaigns.templates.service import TemplateService
@@ -109,7 +109,7 @@ class Diary:
     async def turn(self, *, by: QueueSettings | None = None, starts: int = 6) -> Turn:
         """One turn of a replica that has room for so many starts; what is due is in the turn."""
         async with self.db.write() as tx:
-            return await take_turn(tx, by or self.books.replica, [], [], self.clock, starts=starts)
+            return await take_turn(tx, by or self.books.replica, TurnRequest(starts=starts), self.clock)
 
     async def due(self) -> list[Due]:
         """What a turn hands over now."""

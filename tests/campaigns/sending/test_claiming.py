@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from campaigns.sending.flights import Flights
 from campaigns.sending.models import IDLE
-from campaigns.sending.outcomes import Claim, QueueSettings, Result, Task
+from campaigns.sending.outcomes import Claim, QueueSettings, Result, Task, TurnRequest
 from campaigns.sending.queue import take_turn
 from campaigns.sending.tables import lane
 from tests.campaigns.sending.conftest import OpenBooks
@@ -149,7 +149,7 @@ async def test_the_first_turn_of_a_process_finds_lanes_that_the_one_before_it_le
     await books.submit(1)
     async with books.db.write() as tx:
         await tx.execute(update(lane).values(due_at=IDLE))
-        turn = await take_turn(tx, books.replica, [], [], books.clock, looking_for_fallen=True, first=True)
+        turn = await take_turn(tx, books.replica, TurnRequest(looking_for_fallen=True, first=True), books.clock)
     assert len(turn.claims) == 1
 
 
@@ -223,6 +223,6 @@ async def test_a_lane_that_was_found_idle_while_it_was_given_work_is_looked_at_a
     await books.submit(1)
     claim = await books.claim_one()
     async with books.db.write() as tx:
-        await take_turn(tx, books.replica, [(claim, books.outcome(Result.SENT))], [], books.clock)
+        await take_turn(tx, books.replica, TurnRequest([(claim, books.outcome(Result.SENT))]), books.clock)
         await books.steering.resume(waiting, None)  # neither transaction sees what the other does
     assert (await books.claim_one()).campaign_id == waiting

@@ -1,17 +1,15 @@
 """The dispatcher in front of a simulated WAHA: pace, turns, stops and restarts, judged by WAHA's ledger."""
 
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
 import campaigns.sending.dispatcher
-from campaigns.sending.outcomes import Claim, Outcome, QueueSettings, Task, Turn
+from campaigns.sending.outcomes import QueueSettings, Task, Turn
 from campaigns.sending.queue import take_turn
 from campaigns.sending.tables import session
-from gateway.clock import Clock
 from gateway.simulator.server import Boot
 from gateway.simulator.stored import Status
 from sessions.queries import find_session
@@ -411,16 +409,9 @@ async def test_a_process_that_froze_before_it_could_look_an_uncertain_message_up
     world.hears = False
     froze, loop = 0, virtual_loop()
 
-    async def freeze(
-        tx: Any,
-        settings: QueueSettings,
-        outcomes: Sequence[tuple[Claim, Outcome]],
-        renewals: Sequence[Claim],
-        clock: Clock,
-        **more: Any,
-    ) -> Turn:
+    async def freeze(*args: Any) -> Turn:
         nonlocal froze
-        turn = await take_turn(tx, settings, outcomes, renewals, clock, **more)
+        turn = await take_turn(*args)
         if any(claim.task is Task.RECONCILE for claim in turn.claims) and not froze:
             froze += 1
             loop.jump(4.5)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from campaigns.sending.outcomes import Result
+from campaigns.sending.outcomes import Result, TurnRequest
 from campaigns.sending.queue import take_turn
 from tests.campaigns.sending.conftest import OpenBooks
 
@@ -33,8 +33,8 @@ async def test_a_lane_that_is_freed_while_the_delay_changes_feels_it_in_the_next
     await books.submit(2)
     claim = await books.claim_one()
     async with books.db.write() as tx:
-        outcomes = [(claim, books.outcome(Result.SENT))]
-        turn = await take_turn(tx, books.replica, outcomes, [], books.clock, claiming=False)
+        asked = TurnRequest([(claim, books.outcome(Result.SENT))], claiming=False)
+        turn = await take_turn(tx, books.replica, asked, books.clock)
         await books.delays.set(6.0, None)
     answered_at = (await books.lane()).last_answer_at
     assert (await books.lane()).due_at == pytest.approx(answered_at + 3600.0, abs=0.001)

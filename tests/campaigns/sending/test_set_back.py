@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import update
 
 from campaigns.sending.lanes import forget_the_future
-from campaigns.sending.outcomes import Result
+from campaigns.sending.outcomes import Result, TurnRequest
 from campaigns.sending.queue import take_turn
 from campaigns.sending.tables import lane
 from tests.campaigns.sending.conftest import OpenBooks
@@ -47,6 +47,6 @@ async def test_lanes_that_have_sent_nothing_yet_are_looked_at_when_the_clock_is_
     assert (await books.turn()).claims == []
     books.clock.ahead -= 3600.0
     async with books.db.write() as tx:
-        await take_turn(tx, books.replica, [], [], books.clock, mending_times=True)
+        await take_turn(tx, books.replica, TurnRequest(mending_times=True), books.clock)
     await books.send_all(9)
     await books.check()

@@ -1,7 +1,7 @@
 """An outcome that the database does not take: every other lane goes on, and nothing is lost or sent twice."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from campaigns.sending import dispatcher
-from campaigns.sending.outcomes import Claim, Outcome, Turn
+from campaigns.sending.outcomes import Claim, Outcome, Turn, TurnRequest
 from campaigns.sending.queue import take_turn
 from campaigns.sending.tables import campaign
 from tests.conftest import MakeWorld
@@ -23,11 +23,11 @@ def refuse(monkeypatch: pytest.MonkeyPatch, poison: Callable[[Claim, Outcome], b
     """Let turns fail that bring a poisonous outcome, so often; gives how many outcomes each of these turns brought."""
     refused: list[int] = []
 
-    async def take(tx: Any, settings: Any, outcomes: Sequence[tuple[Claim, Outcome]], *args: Any, **kw: Any) -> Turn:
-        if len(refused) < times and any(poison(claim, outcome) for claim, outcome in outcomes):
-            refused.append(len(outcomes))
+    async def take(tx: Any, settings: Any, asked: TurnRequest, *args: Any) -> Turn:
+        if len(refused) < times and any(poison(claim, outcome) for claim, outcome in asked.outcomes):
+            refused.append(len(asked.outcomes))
             raise IntegrityError("UPDATE", None, ValueError("a row that nobody foresaw"))
-        return await take_turn(tx, settings, outcomes, *args, **kw)
+        return await take_turn(tx, settings, asked, *args)
 
     monkeypatch.setattr(dispatcher, "take_turn", take)
     return refused
