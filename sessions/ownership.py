@@ -114,15 +114,13 @@ async def hand_over(tx: AsyncConnection, number: str, account_id: str, now: floa
     return sender_id
 
 
-async def hold_senders(tx: AsyncConnection, caller: Caller, sender_ids: Collection[int]) -> None:
+async def hold_senders(tx: AsyncConnection, account_id: str, sender_ids: Collection[int]) -> None:
     """Refuse senders that have been given to another account since they were looked at; the others stay as they are.
 
     Raises:
-        NotFound: one is not the caller's any more.
+        NotFound: one is not this account's any more.
     """
-    if caller.whole_account is None:
-        return
-    mine = select(sender.c.id).where(sender.c.id.in_(sender_ids), sender.c.account_id == caller.whole_account)
+    mine = select(sender.c.id).where(sender.c.id.in_(sender_ids), sender.c.account_id == account_id)
     found = set((await tx.execute(mine.order_by(sender.c.id).with_for_update(read=True))).scalars())
     if found != set(sender_ids):
         raise NotFound("a sender is not yours any more")

@@ -86,7 +86,8 @@ class ScheduleService:
                 raise _conflict()
             if numbers:
                 sender_ids = [await ensure_sender(tx, number, template.account_id, now) for number in numbers]
-                await hold_senders(tx, caller, sender_ids)
+                if caller.whole_account is not None:
+                    await hold_senders(tx, caller.whole_account, sender_ids)
                 await start_queries.put_senders(tx, schedule_id, sender_ids, are_open=False)
             if plan.series is not None:
                 await insert_series(tx, make_id(now), template.account_id, plan.series, schedule_id, now)

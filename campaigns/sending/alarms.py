@@ -128,7 +128,7 @@ async def _judge_late(tx: AsyncConnection, turn: Turn, row: AnyRow, hours: Hours
 
 
 async def _go_on(tx: AsyncConnection, turn: Turn, row: AnyRow, hours: Hours) -> None:
-    """Start it, or find its next window."""
+    """Start it, or find its next window. What was to be sent may have been cancelled or skipped while it waited."""
     starts = row.state == CampaignState.SCHEDULED and (hours.starts_at or 0.0) <= turn.now
     state = CampaignState.QUEUED if starts else row.state
     scheduled = state == CampaignState.SCHEDULED
@@ -139,6 +139,8 @@ async def _go_on(tx: AsyncConnection, turn: Turn, row: AnyRow, hours: Hours) -> 
         await tx.execute(_ENTER_LANES, {"b_id": row.id})
     if not scheduled:
         await wake_campaign_at(tx, turn.delays, row.id, max(current.opens_at, turn.now))
+        if not row.n_queued and not row.n_sending:
+            await finish_campaigns(tx, turn, [row.id])
 
 
 async def _expire(tx: AsyncConnection, turn: Turn, row: AnyRow, hours: Hours) -> None:

@@ -47,6 +47,11 @@ def roll(sent: Sent, at: float) -> Sent:
     return Sent(slice_at, count, orjson.dumps(kept).decode())
 
 
+def set_back(slices: str, now: float) -> str:
+    """The slices before the present one where the clock has been set back to `now`: none of them began after it."""
+    return orjson.dumps([[min(began_at, now), count] for began_at, count in orjson.loads(slices)]).decode()
+
+
 def sent_last_hour(sent: Sent) -> int:
     """How many count at the moment for which `sent` was rolled."""
     return sent.slice_sent + sum(int(count) for _, count in _slices(sent))

@@ -43,6 +43,7 @@ _ENDING_COLUMNS = (
     campaign.c.id,
     campaign.c.state,
     campaign.c.auto_pause,
+    campaign.c.auto_paused,
     campaign.c.total,
     *(campaign.c[f"n_{name}"] for name in ("queued", "sending", "sent", "delivered", "read")),
     *(campaign.c[f"n_{name}"] for name in ("unconfirmed", "failed", "skipped")),
@@ -88,7 +89,7 @@ _LEAVE_LANES = update(campaign_sender).where(is_among(campaign_sender.c.campaign
 _PAUSE = (
     update(campaign)
     .where(campaign.c.id == bindparam("b_id"), campaign.c.state == CampaignState.RUNNING)
-    .values(state=CampaignState.PAUSED, reason=bindparam("b_reason"))
+    .values(state=CampaignState.PAUSED, auto_paused=True, reason=bindparam("b_reason"))
 )
 
 
@@ -157,7 +158,8 @@ async def count(tx: AsyncConnection, turn: Turn, tallies: Tallies, settled: Call
     await _wake_others(tx, turn, tallies)
     await _end_all(tx, turn, after)
     for row in after:
-        await _pause_hopeless(tx, turn, row, tallies[row.id])
+        if tallies[row.id].moves[MessageState.FAILED] > 0:
+            await _pause_hopeless(tx, turn, row, tallies[row.id].failure)
 
 
 def _bills(rows: Sequence[AnyRow], tallies: Tallies) -> Bills:
@@ -227,13 +229,12 @@ async def close_campaigns(tx: AsyncConnection, ends: Sequence[End], now: float) 
     return closed
 
 
-async def _pause_hopeless(tx: AsyncConnection, turn: Turn, row: AnyRow, tally: Tally) -> None:
+async def _pause_hopeless(tx: AsyncConnection, turn: Turn, row: AnyRow, failure: str) -> None:
     """Pause a campaign whose first messages have all failed for good; once, so that a person may let it go on."""
     reached = row.n_sent + row.n_delivered + row.n_read + row.n_unconfirmed
-    before = row.n_failed - tally.moves[MessageState.FAILED]
-    crossed = before < FIRST_FAILURES <= row.n_failed
-    if not (row.auto_pause and crossed and row.n_queued) or reached or row.state != CampaignState.RUNNING:
+    hopeless = row.n_failed >= FIRST_FAILURES and not reached
+    if not (hopeless and row.auto_pause and row.n_queued) or row.auto_paused or row.state != CampaignState.RUNNING:
         return
-    reason = f"paused by itself: its first {row.n_failed} messages all failed; the last one: {tally.failure}"
+    reason = f"paused by itself: its first {row.n_failed} messages all failed; the last one: {failure}"
     await tx.execute(_PAUSE, {"b_id": row.id, "b_reason": reason})
     turn.halted.append((row.id, reason))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Update, and_, bindparam, case, exists, func, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from campaigns.sending import caps
 from campaigns.sending.claim_statements import ABLE_NEXT, IS_NEXT, LANE_HAS_SENT, LANE_HEARD
 from campaigns.sending.models import IDLE, CampaignState, Rotation
 from campaigns.sending.pacing import Delays
@@ -152,6 +153,21 @@ async def look_at_forgotten(tx: AsyncConnection, now: float, *, first: bool) -> 
     await tx.execute(update(lane).where(lane.c.sender_id.in_(forgotten)).values(due_at=now), {"now": now})
 
 
+async def judge_caps_anew(tx: AsyncConnection, now: float) -> None:
+    """Have lanes that rest because of a cap looked at: a process that begins may have been told other caps."""
+    resting = (
+        select(lane.c.sender_id)
+        .where(lane.c.resting_code.in_(CAPS), lane.c.resting_until > now)
+        .order_by(lane.c.sender_id)
+        .with_for_update(skip_locked=True)
+    )
+    await tx.execute(
+        update(lane)
+        .where(lane.c.sender_id.in_(resting))
+        .values(resting_until=0.0, resting_code="", due_at=case((lane.c.owner.is_(None), now), else_=lane.c.due_at))
+    )
+
+
 async def forget_the_future(tx: AsyncConnection, now: float, lease_seconds: float) -> None:
     """The clock was set back: what is stored of a time to come counts as now, or lanes would wait until then again.
 
@@ -181,6 +197,10 @@ async def forget_the_future(tx: AsyncConnection, now: float, lease_seconds: floa
     )
     await tx.execute(update(lane).where(lane.c.day_ends_at > now + LONGEST_DAY_SECONDS).values(day_ends_at=now))
     await tx.execute(update(lane).where(lane.c.slice_at > now).values(slice_at=now))
+    counted = select(lane.c.sender_id, lane.c.slices).where(lane.c.slices != "[]").order_by(lane.c.sender_id)
+    for row in (await tx.execute(counted.with_for_update())).all():
+        if (slices := caps.set_back(row.slices, now)) != row.slices:
+            await tx.execute(update(lane).where(lane.c.sender_id == row.sender_id).values(slices=slices))
     await tx.execute(update(campaign).where(campaign.c.last_answer_at > late).values(last_answer_at=now))
 
 

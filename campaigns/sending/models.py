@@ -125,9 +125,9 @@ class Campaign(SQLModel, table=True):
     `starts_at`, `expires_at`, `timezone` (IANA), the quiet hours (minutes of the local day; from may be after to) and
     `weekdays` (bit 0 is Monday) are what was asked for (`hours.py`). `opens_at` and `closes_at` are what follows from
     them: the window in which messages may leave now or next. `alarm_at` is when that has to be looked at again (None:
-    never). With `auto_pause` the campaign pauses itself if its first messages all fail. One that is `unfilled` gets its
-    messages when it starts (a schedule): its `alarm_at` is its start, and then the end of the lease of whoever is at
-    it.
+    never). With `auto_pause` the campaign pauses itself if its first messages all fail; once it has (`auto_paused`) it
+    does not again, until all that has failed is retried. One that is `unfilled` gets its messages when it starts (a
+    schedule): its `alarm_at` is its start, and then the end of the lease of whoever is at it.
 
     `next_at` is set where messages have times of their own (`not_before`, and `seq` in their order): nothing of it may
     leave before. It may lie too early, and is found anew then. One of them that waits for more than `max_lateness`
@@ -183,6 +183,7 @@ class Campaign(SQLModel, table=True):
     next_at: float | None = None
     max_lateness: float | None = None
     auto_pause: bool = True
+    auto_paused: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     client_id: str | None = Field(default=None, sa_column=Column(ID))
     price: int | None = Field(default=None, sa_column=Column(BigInteger))
     purpose: str = Field(default=Purpose.CAMPAIGN, max_length=12)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    Case,
     ColumnElement,
     and_,
     bindparam,
@@ -269,7 +270,7 @@ async def is_in_flight(connection: AsyncConnection, sender_id: int) -> bool:
 
 
 async def set_state(
-    tx: AsyncConnection, campaign_id: str, before: Sequence[str], after: CampaignState, **values: Any
+    tx: AsyncConnection, campaign_id: str, before: Sequence[str], after: CampaignState | Case[str], **values: Any
 ) -> bool:
     """Move a campaign's state by compare-and-set; False if it was in none of `before`."""
     result = await tx.execute(

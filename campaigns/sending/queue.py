@@ -16,6 +16,7 @@ from campaigns.sending.lanes import (
     MESSAGE_DELAY,
     SENDER_SWITCH_DELAY,
     forget_the_future,
+    judge_caps_anew,
     look_at_fallen,
     look_at_forgotten,
     recompute_due,
@@ -90,6 +91,8 @@ async def take_turn(
     if asked.looking_for_fallen:
         await look_at_fallen(tx, turn.now, settings.poll_seconds, settings.locked_poll_seconds)
         await look_at_forgotten(tx, turn.now, first=asked.first)
+    if asked.first:
+        await judge_caps_anew(tx, turn.now)
     if asked.claiming:
         ringing = start.alarm_at is not None and start.alarm_at <= turn.now
         all_held = ringing and await ring(tx, turn) == 0

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Select, bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, FromClause, Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.metering.charging import Bills, Moved, charge
@@ -97,21 +97,32 @@ _COUNT = (
     .where(campaign.c.id == bindparam("b_id"))
     .values({name: campaign.c[name] + bindparam(f"b_{name}") for name in _COUNTERS})
 )
-_FIRST = select(message.c.state).where(message.c.campaign_id == campaign.c.id, message.c.seq < FIRST_FAILURES)
-_ARE_FIRST = exists(_FIRST.where(message.c.seq == FIRST_FAILURES - 1).correlate(campaign))
-_NOT_ALL_FAILED = exists(_FIRST.where(message.c.state != MessageState.FAILED).correlate(campaign))
+_FIRST = (
+    select(message.c.state)
+    .where(
+        message.c.campaign_id == campaign.c.id,
+        message.c.state.not_in((MessageState.SKIPPED, MessageState.CANCELLED)),  # nobody wanted to send these
+    )
+    .order_by(message.c.seq)
+    .limit(FIRST_FAILURES)
+    .correlate(campaign)
+    .subquery("first")
+)
+_FIRST_FAILED = select(func.count()).select_from(_FIRST).where(_FIRST.c.state == MessageState.FAILED).scalar_subquery()
 _PAUSE_HOPELESS = (
     update(campaign)
     .where(
         campaign.c.id == bindparam("b_id"),
         campaign.c.auto_pause,
+        ~campaign.c.auto_paused,
         campaign.c.state == CampaignState.RUNNING,
         campaign.c.n_queued > 0,
-        _ARE_FIRST,
-        ~_NOT_ALL_FAILED,
+        campaign.c.n_failed >= FIRST_FAILURES,
+        _FIRST_FAILED == FIRST_FAILURES,
     )
     .values(
         state=CampaignState.PAUSED,
+        auto_paused=True,
         reason=f"paused by itself: its first {FIRST_FAILURES} messages all failed; {REFUSED}",
     )
 )
@@ -200,7 +211,7 @@ async def write_receipts(tx: AsyncConnection, acks: Mapping[Key, int]) -> Writte
         bills.add(row.client_id, row.price, Moved.by_receipt(before, after, has_left=_has_left(row)))
         if before in _CHANGES_THE_END or after in _CHANGES_THE_END:
             ends.add(row.campaign_id)
-        if after is MessageState.FAILED and row.seq < FIRST_FAILURES:
+        if after is MessageState.FAILED:
             hopeless.add(row.campaign_id)
         if after is MessageState.FAILED or before in _NOT_SENT:
             told.append((row, after is MessageState.FAILED))

@@ -3,10 +3,10 @@
 Lanes are locked before messages, and messages before their campaign, as everywhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, exists, literal_column, select, update
+from sqlalchemy import ColumnElement, case, exists, false, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.metering.admission import admit_again
@@ -22,6 +22,7 @@ from campaigns.sending.telling import Settled, tell_of_messages
 from campaigns.sending.timing import hours_of, window_columns
 from gateway.db import AnyRow
 from gateway.errors import WrongState
+from sessions.ownership import hold_senders
 
 ENDED = (CampaignState.COMPLETED_WITH_ERRORS, CampaignState.FAILED)
 """The ends that leave something to be sent again."""
@@ -41,11 +42,14 @@ _AGAIN = {
 }
 
 
-async def require_sendable(tx: AsyncConnection, row: AnyRow, now: float) -> None:
-    """Refuse to send again what belongs to a campaign that could not send it.
+async def require_sendable(tx: AsyncConnection, row: AnyRow, account_id: str | None, now: float) -> None:
+    """Refuse to send again what belongs to a campaign that could not send it, or by numbers that are not an account's.
+
+    As when it was submitted: None, an operator, may send through every number. Call it before any lane is locked.
 
     Raises:
         WrongState: it was cancelled, it has expired, or its file is gone.
+        NotFound: one of its senders belongs to another account by now.
     """
     if row.state == CampaignState.CANCELLED:
         raise WrongState("the campaign was cancelled: nothing of it is sent again")
@@ -55,6 +59,9 @@ async def require_sendable(tx: AsyncConnection, row: AnyRow, now: float) -> None
         kept = (await tx.execute(select(media.c.id).where(media.c.id == row.media_id))).scalar()
         if kept is None:
             raise WrongState("the campaign's file is not kept any longer: submit it anew")
+    if account_id is not None:
+        places = select(campaign_sender.c.sender_id).where(campaign_sender.c.campaign_id == row.id)
+        await hold_senders(tx, account_id, (await tx.execute(places)).scalars().all())
 
 
 async def requeue_failed(
@@ -66,11 +73,12 @@ async def requeue_failed(
     limit: int,
     only: str | None = None,
     states: Sequence[str] = RETRIED_FROM,
+    going_on: bool = False,
 ) -> int:
     """Queue the first `limit` messages that have failed `before` then, and open their campaign; returns how many.
 
     `only` is the one message that is meant. What WhatsApp refused by a receipt gets a new id: the old one may be told
-    of again.
+    of again. `going_on`: these are not the first ones, and who has paused the campaign meanwhile has the last word.
 
     Raises:
         WrongState: the campaign is in none of `states` by now.
@@ -106,7 +114,8 @@ async def requeue_failed(
             wa_id=case((_REFUSED_BY_RECEIPT, None), else_=message.c.wa_id),
         )
     )
-    await _reopen(tx, row, states, CampaignState.RUNNING, now, failed=len(ids))
+    begins = {"auto_paused": False} if only is None and not going_on else {}
+    await _reopen(tx, row, states, now, {"failed": len(ids)}, stays_paused=going_on, **begins)
     return len(ids)
 
 
@@ -128,10 +137,7 @@ async def requeue_unconfirmed(tx: AsyncConnection, row: AnyRow, message_id: str,
     )
     if moved.rowcount != 1:
         return False
-    if row.state == CampaignState.PAUSED:
-        await _reopen(tx, row, (CampaignState.PAUSED,), CampaignState.PAUSED, now, unconfirmed=1)
-    else:
-        await _reopen(tx, row, (*ENDED, CampaignState.RUNNING), CampaignState.RUNNING, now, unconfirmed=1)
+    await _reopen(tx, row, RETRIED_FROM, now, {"unconfirmed": 1}, stays_paused=True)
     return True
 
 
@@ -167,17 +173,23 @@ async def accept_unconfirmed(tx: AsyncConnection, row: AnyRow, message_id: str, 
 
 
 async def _reopen(
-    tx: AsyncConnection, row: AnyRow, before: Sequence[str], after: CampaignState, now: float, **counts: int
+    tx: AsyncConnection,
+    row: AnyRow,
+    before: Sequence[str],
+    now: float,
+    counts: Mapping[str, int],
+    *,
+    stays_paused: bool,
+    **values: Any,
 ) -> None:
-    """Count messages of these states as queued, and have their campaign go on."""
-    values: dict[str, Any] = {
-        campaign.c[f"n_{state}"].name: campaign.c[f"n_{state}"] - count for state, count in counts.items()
-    }
+    """Count messages of these states as queued, and have their campaign go on; a paused one may stay so."""
+    values |= {campaign.c[f"n_{state}"].name: campaign.c[f"n_{state}"] - count for state, count in counts.items()}
     values["n_queued"] = campaign.c.n_queued + sum(counts.values())
     values["next_at"] = campaign.c.next_at * 0.0  # found anew, where messages have times of their own; NULL stays NULL
     values |= window_columns(hours_of(queries.campaign_values(row)), now)
-    if after == CampaignState.RUNNING:
-        values["reason"] = ""
+    paused = campaign.c.state == CampaignState.PAUSED if stays_paused else false()
+    values["reason"] = case((paused, campaign.c.reason), else_="")
+    after = case((paused, CampaignState.PAUSED), else_=CampaignState.RUNNING)
     done = await queries.set_state(tx, row.id, before, after, finished_at=None, **values)
     if not done:
         raise WrongState("the campaign has been steered otherwise at this moment; look at it again")

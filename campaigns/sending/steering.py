@@ -99,9 +99,11 @@ class Steering:
             async with self._db.write() as tx:
                 now = await read_now(tx)
                 if before is None:
-                    await require_sendable(tx, row, now)
+                    await require_sendable(tx, row, _account_of(scope), now)
                 states = RETRIED_FROM if before else _narrowed(RETRIED_FROM, only_if)
-                moved = await requeue_failed(tx, row, now, before=before or now, limit=SLICE, states=states)
+                moved = await requeue_failed(
+                    tx, row, now, before=before or now, limit=SLICE, states=states, going_on=before is not None
+                )
             if before is None and not moved:
                 raise WrongState("nothing of this campaign has failed")
             before = before or now
@@ -113,7 +115,7 @@ class Steering:
         row = await self.get(campaign_id, scope)
         async with self._db.write() as tx:
             now = await read_now(tx)
-            await require_sendable(tx, row, now)
+            await require_sendable(tx, row, _account_of(scope), now)
             if not await requeue_failed(tx, row, now, before=now, limit=1, only=message_id):
                 raise await self._not_in(tx, campaign_id, message_id, MessageState.FAILED, "retried")
         self._bus.publish(WorkAdded())
@@ -147,7 +149,7 @@ class Steering:
         row = await self.get(campaign_id, scope)
         async with self._db.write() as tx:
             now = await read_now(tx)
-            await require_sendable(tx, row, now)
+            await require_sendable(tx, row, _account_of(scope), now)
             if not await requeue_unconfirmed(tx, row, message_id, now):
                 raise await self._not_in(tx, campaign_id, message_id, MessageState.UNCONFIRMED, "sent again")
         self._bus.publish(WorkAdded())
@@ -169,7 +171,7 @@ class Steering:
         """Send all messages again of which nobody can tell whether they were sent; raises as `resend`."""
 
         async def step(tx: AsyncConnection, row: AnyRow, ids: Sequence[str], now: float) -> None:
-            await require_sendable(tx, row, now)
+            await require_sendable(tx, row, _account_of(scope), now)
             for message_id in ids:
                 await requeue_unconfirmed(tx, row, message_id, now)
 
@@ -228,6 +230,10 @@ class Steering:
         if not done:
             raise WrongState(f"a campaign that is {row.state} cannot be {verb}")
         return row
+
+
+def _account_of(scope: Scope | None) -> str | None:
+    return None if scope is None else scope.account_id
 
 
 def _narrowed(states: Sequence[CampaignState], only_if: str | None) -> tuple[CampaignState, ...]:

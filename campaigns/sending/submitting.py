@@ -178,7 +178,8 @@ async def store_rest(
     if now - begun.at > STORING_SECONDS:
         raise ServiceUnavailable("storing the recipients took too long; nothing was queued")
     sender_ids = [await ensure_sender(tx, number, caller.account_id, now) for number in submission.numbers]
-    await hold_senders(tx, caller, sender_ids)
+    if caller.whole_account is not None:
+        await hold_senders(tx, caller.whole_account, sender_ids)
     await queries.ensure_lanes(tx, sender_ids)
     media_id = await store_media(tx, request.media_url or "", found, now) if found else None
     timing = new_columns(submission.hours, now)

@@ -14,8 +14,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import gateway.schema
+from campaigns.sending.models import Campaign
 from gateway.auth.models import LOCAL_ACCOUNT
 from gateway.db import Database, DatabaseError, read_now, table_of
+from gateway.ids import make_id
 from gateway.schema import current_revision, metadata, migrate, newest_revision, prepare, require_newest
 from sessions.models import Sender, Server, Session
 from tests.faults.harness.waiting import until
@@ -152,6 +154,23 @@ def before_users() -> str:
     revision = ScriptDirectory.from_config(gateway.schema._config()).get_revision("0005").down_revision
     assert isinstance(revision, str)
     return revision
+
+
+async def test_an_open_campaign_that_has_nothing_left_is_looked_at_after_the_update(db: Database) -> None:
+    """Its time came after everything was cancelled, and an earlier version did not end it."""
+    await migrate(db)
+    campaign = table_of(Campaign)
+    stuck, waiting, ended = (make_id(at) for at in (1.0, 2.0, 3.0))
+    states = {stuck: ("queued", 0), waiting: ("queued", 3), ended: ("completed", 0)}
+    common = {"account_id": LOCAL_ACCOUNT, "sender_number": "447700900001", "template": "hello", "created_at": 1.0}
+    async with db.write() as tx:
+        for campaign_id, (state, queued) in states.items():
+            await tx.execute(insert(campaign).values(id=campaign_id, state=state, n_queued=queued, **common))
+        await tx.run_sync(lambda sync: command.downgrade(gateway.schema._config(sync), "0021"))
+    await migrate(db)
+    async with db.read() as connection:
+        rows = (await connection.execute(select(campaign.c.id, campaign.c.alarm_at))).all()
+    assert {row.id: row.alarm_at for row in rows} == {stuck: 0.0, waiting: None, ended: None}
 
 
 async def test_a_database_of_another_version_is_refused(db: Database) -> None:

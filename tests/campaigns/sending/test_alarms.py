@@ -8,10 +8,10 @@ from sqlalchemy import update
 
 from campaigns.sending import alarms
 from campaigns.sending.alarms import AGAIN_SECONDS
-from campaigns.sending.counting import FIRST_FAILURES
 from campaigns.sending.models import CampaignState, MessageState
-from campaigns.sending.outcomes import Result
-from campaigns.sending.queue import HELD_SECONDS
+from campaigns.sending.outcomes import Result, TurnRequest
+from campaigns.sending.queries import end_queued
+from campaigns.sending.queue import HELD_SECONDS, take_turn
 from campaigns.sending.sender_limits import SenderLimitService
 from campaigns.sending.tables import campaign
 from gateway.clock import Clock
@@ -128,38 +128,6 @@ async def test_what_comes_back_to_the_queue_after_the_expiry_is_skipped_too(open
     assert (await books.campaign(campaign_id)).state == CampaignState.FAILED
 
 
-async def test_a_campaign_whose_first_messages_all_fail_pauses_itself_with_the_reason(open_books: OpenBooks) -> None:
-    books = await open_books()
-    campaign_id = await books.submit(FIRST_FAILURES + 5)
-    halted: list[tuple[str, str]] = []
-    turn = await books.turn()
-    for _ in range(FIRST_FAILURES):
-        turn = await books.turn([(turn.claims[0], books.outcome(Result.FAILED, reason="the template is refused"))])
-        halted += turn.halted
-    row = await books.campaign(campaign_id)
-    assert row.state == CampaignState.PAUSED
-    assert "the template is refused" in row.reason
-    assert [key for key, _ in halted] == [campaign_id]
-    assert turn.claims == []
-    await books.steering.resume(campaign_id, None)
-    turn = await books.turn()
-    turn = await books.turn([(turn.claims[0], books.outcome(Result.FAILED, reason="still"))])
-    assert (await books.campaign(campaign_id)).state == CampaignState.RUNNING  # a person has decided
-    await books.check()
-
-
-@pytest.mark.parametrize("case", ["one was sent", "not asked for"])
-async def test_it_does_not_where_one_was_sent_or_it_was_not_asked_for(open_books: OpenBooks, case: str) -> None:
-    books = await open_books()
-    campaign_id = await books.submit(FIRST_FAILURES + 5, auto_pause=case != "not asked for")
-    turn = await books.turn()
-    if case == "one was sent":
-        turn = await books.turn([(turn.claims[0], books.outcome(Result.SENT))])
-    for _ in range(FIRST_FAILURES + 1):
-        turn = await books.turn([(turn.claims[0], books.outcome(Result.FAILED, reason="no"))])
-    assert (await books.campaign(campaign_id)).state == CampaignState.RUNNING
-
-
 @pytest.mark.parametrize("code", ["daily_cap", "hourly_cap"])
 async def test_a_lane_rests_at_its_cap_and_its_share_goes_to_the_others(open_books: OpenBooks, code: str) -> None:
     books = await open_books(2)
@@ -184,6 +152,46 @@ async def test_a_cap_of_its_own_holds_one_sender_only(open_books: OpenBooks) -> 
     await books.submit(10)
     assert await send_for(books, 600.0) == 5
     assert [(await books.lane(index)).sent_today for index in (0, 1)] == [4, 1]
+
+
+async def test_a_new_process_goes_by_its_own_caps_at_once(open_books: OpenBooks) -> None:
+    """Somebody has raised them in the settings: the day that is not over yet is judged by the new ones."""
+    books = await open_books()
+    books.replica = replace(books.replica, daily_cap=2)
+    await books.submit(5)
+    assert await send_for(books, 600.0) == 2
+    resting = await books.lane()
+    assert resting.resting_code == "daily_cap"
+
+    async def begin(cap: int) -> None:
+        books.replica = replace(books.replica, daily_cap=cap)
+        async with books.db.write() as tx:
+            await take_turn(tx, books.replica, TurnRequest(first=True, claiming=False), books.clock)
+
+    await begin(cap=2)
+    assert await send_for(books, 60.0) == 0
+    assert (await books.lane()).resting_until == resting.resting_until
+    await begin(cap=4)
+    assert await send_for(books, 60.0) == 2
+    await begin(cap=0)
+    assert await send_for(books, 60.0) == 1
+
+
+@pytest.mark.parametrize("how", ["cancelled", "skipped"])
+async def test_one_of_which_nothing_is_left_when_its_time_comes_ends(open_books: OpenBooks, how: str) -> None:
+    books = await open_books()
+    campaign_id = await books.submit(2, start_at=iso(books.clock, HOUR))
+    ended = {"cancelled": MessageState.CANCELLED, "skipped": MessageState.SKIPPED}[how]
+    async with books.db.write() as tx:
+        await end_queued(tx, campaign_id, ended, "", "", books.clock.now(), limit=2)
+    assert (await books.campaign(campaign_id)).state == CampaignState.SCHEDULED
+    await books.rest(HOUR)
+    turn = await books.turn()
+    row = await books.campaign(campaign_id)
+    assert row.state == (CampaignState.COMPLETED if how == "cancelled" else CampaignState.FAILED)
+    assert turn.finished == [(campaign_id, row.state)]
+    assert row.finished_at == books.clock.now()
+    await books.check()
 
 
 @pytest.mark.postgres

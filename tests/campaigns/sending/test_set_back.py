@@ -1,5 +1,7 @@
 """The database's clock is set back: what is stored of a time to come does not hold a lane up until then."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import update
 
@@ -34,6 +36,25 @@ async def test_what_caps_count_of_a_time_to_come_is_of_now_when_the_clock_is_set
     row = await books.lane()
     assert row.slice_at == row.day_ends_at == row.resting_until == books.clock.now()
     assert row.slice_sent == 7
+    assert len((await books.turn()).claims) == 1
+
+
+async def test_what_left_in_the_hour_before_counts_for_an_hour_after_it(open_books: OpenBooks) -> None:
+    books = await open_books()
+    await books.submit(5)
+    books.replica = replace(books.replica, hourly_cap=3)
+    books.clock.ahead += 400 * 86_400.0
+    for _ in range(3):
+        await books.settle(await books.claim_one(), Result.SENT)
+        await books.rest(400.0)
+    books.clock.ahead -= 400 * 86_400.0
+    async with books.db.write() as tx:
+        await take_turn(tx, books.replica, TurnRequest(mending_times=True), books.clock)
+    assert (await books.turn()).claims == []
+    row = await books.lane()
+    assert row.resting_code == "hourly_cap"
+    assert row.resting_until <= books.clock.now() + 3900.0
+    await books.rest(3901.0)
     assert len((await books.turn()).claims) == 1
 
 

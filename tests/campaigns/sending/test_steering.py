@@ -1,11 +1,14 @@
 """Steering what was submitted, on both databases: cancel, retry, and deciding about what nobody can tell."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campaigns.sending import steering
 from campaigns.sending.models import IDLE, CampaignState
@@ -13,7 +16,9 @@ from campaigns.sending.outcomes import Claim, Result
 from campaigns.sending.receipt_writing import REFUSED_CODE
 from campaigns.sending.refusals import LOCKED_CODE
 from campaigns.sending.retention import forget_old
-from campaigns.sending.tables import campaign
+from campaigns.sending.tables import campaign, sender
+from gateway.auth.access import Scope
+from gateway.auth.queries import account
 from gateway.db import AnyRow, Database
 from gateway.errors import NotFound, WrongState
 from gateway.events import CampaignHalted
@@ -63,6 +68,55 @@ async def at_once(*calls: Any) -> list[str]:
 
 
 # --- retry
+
+
+async def test_a_pause_during_a_long_retry_stays(open_books: OpenBooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steering, "SLICE", 3)
+    books = await open_books()
+    campaign_id, _ = await ended(books, [Result.FAILED] * 9, "rejected", auto_pause=False)
+    write, count = books.db.write, 0
+
+    @asynccontextmanager
+    async def before_the_second_slice() -> AsyncIterator[AsyncConnection]:
+        nonlocal count
+        count += 1
+        if count == 2:
+            await books.steering.pause(campaign_id, None)
+        async with write() as tx:
+            yield tx
+
+    monkeypatch.setattr(books.db, "write", before_the_second_slice)
+    row = await books.steering.retry(campaign_id, None)
+    assert (row.state, row.reason, row.n_queued) == ("paused", "paused on request", 9)
+    monkeypatch.undo()
+    assert (await books.turn()).claims == []
+    await books.check()
+
+
+@pytest.mark.parametrize(
+    ("wish", "ending"),
+    [
+        ("retry", Result.FAILED),
+        ("retry_message", Result.FAILED),
+        ("resend", Result.UNCONFIRMED),
+        ("resend_all", Result.UNCONFIRMED),
+    ],
+)
+async def test_what_is_sent_again_goes_through_numbers_that_are_still_its_accounts(
+    open_books: OpenBooks, wish: str, ending: Result
+) -> None:
+    """A number can change hands as soon as nothing of it waits, and what has ended may be sent again later."""
+    books = await open_books(2)
+    campaign_id, [claim] = await ended(books, [ending], "rejected")
+    async with books.db.write() as tx:
+        await tx.execute(insert(account).values(id="acme", name="acme", created_at=books.clock.now()))
+        await tx.execute(update(sender).where(sender.c.number == books.senders[1]).values(account_id="acme"))
+    which = [campaign_id, claim.message_id] if wish in ("retry_message", "resend") else [campaign_id]
+    with pytest.raises(NotFound, match="not yours any more"):
+        await getattr(books.steering, wish)(*which, Scope(account_id="local"))
+    assert await states(books, campaign_id) == [ending]
+    await getattr(books.steering, wish)(*which, None)  # an operator may send through every number
+    assert await states(books, campaign_id) == ["queued"]
 
 
 async def test_retry_queues_what_has_failed_and_nothing_else(open_books: OpenBooks) -> None:
