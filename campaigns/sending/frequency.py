@@ -1,8 +1,9 @@
 """How often an account writes to the same person: judged when a message is about to be claimed.
 
 Counted are messages of campaigns of the account (replies and confirmations are not) to the number, through whatever
-sender, that have left in the last so many days of 24 hours (`ix_message_left`), and those that are on their way, of
-which it may not be known yet whether they left. Whoever has had enough is skipped, and told so; nobody waits.
+sender, that have left in the last so many days of 24 hours (`ix_message_left`), those of which nobody can tell whether
+they have (`ix_message_unconfirmed`), and those that are on their way. Whoever has had enough is skipped, and told so;
+nobody waits.
 
 Two replicas that claim for one person at the same moment must not both find that there is room for one more: on
 PostgreSQL a lock on account and person says who judges first, and the other one looks again at once.
@@ -11,7 +12,7 @@ PostgreSQL a lock on account and person says who judges first, and the other one
 from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import Integer, String, and_, func, select
+from sqlalchemy import ColumnElement, Integer, Select, String, and_, func, literal_column, select, union_all
 
 from campaigns.sending.models import MessageState, Purpose
 from campaigns.sending.offers import Pick, Round
@@ -24,18 +25,26 @@ CODE = "frequency_cap"
 DAY_SECONDS = 86_400.0
 
 _wanted = batch("wanted", place=Integer(), phone=String(), account_id=String(), since=SECONDS)
-_HAD = (
-    select(_wanted.c.place, func.count())
-    .select_from(
-        _wanted.join(
-            message,
-            and_(
-                message.c.phone == _wanted.c.phone, message.c.sent_at.is_not(None), message.c.sent_at > _wanted.c.since
-            ),
-        ).join(campaign, campaign.c.id == message.c.campaign_id)
+
+
+def _counted(*which: ColumnElement[bool]) -> Select[int, int]:
+    """How many such messages of the account there are to each that is wanted."""
+    return (
+        select(_wanted.c.place, func.count())
+        .select_from(
+            _wanted.join(message, and_(message.c.phone == _wanted.c.phone, *which)).join(
+                campaign, campaign.c.id == message.c.campaign_id
+            )
+        )
+        .where(campaign.c.account_id == _wanted.c.account_id, campaign.c.purpose == Purpose.CAMPAIGN)
+        .group_by(_wanted.c.place)
     )
-    .where(campaign.c.account_id == _wanted.c.account_id, campaign.c.purpose == Purpose.CAMPAIGN)
-    .group_by(_wanted.c.place)
+
+
+_HAD = union_all(
+    _counted(message.c.sent_at.is_not(None), message.c.sent_at > _wanted.c.since),
+    # as the index says it: only then SQLite uses it
+    _counted(literal_column("message.state = 'unconfirmed'"), message.c.started_at > _wanted.c.since),
 )
 _ON_THEIR_WAY = (
     select(campaign.c.account_id, message.c.phone, func.count())

@@ -69,14 +69,17 @@ async def find_message(connection: AsyncConnection, campaign_id: str, message_id
     return (await connection.execute(_messages(campaign_id).where(message.c.id == message_id))).first()
 
 
-async def queued_before(connection: AsyncConnection, campaign_id: str, seq: int, now: float, limit: int) -> int:
-    """How many messages before this place could leave now; not more than `limit` are counted."""
+async def queued_before(
+    connection: AsyncConnection, campaign_id: str, seq: int, now: float, limit: int, *, after: int = -1
+) -> int:
+    """How many messages before this place, and `after` that one, could leave now; not more than `limit` are counted."""
     some = (
         select(message.c.seq)
         .where(
             message.c.campaign_id == campaign_id,
             literal_column("message.state = 'queued'"),
             message.c.seq < seq,
+            message.c.seq > after,
             message.c.not_before <= now,
         )
         .limit(limit)

@@ -233,6 +233,7 @@ _DEALT = text("state = 'queued' AND sender_id IS NOT NULL")
 _TIMED = text("state = 'queued' AND not_before > 0")
 _BAD = text("state IN ('failed', 'unconfirmed')")
 _LEFT = text("sent_at IS NOT NULL")
+_UNCONFIRMED = text("state = 'unconfirmed'")
 _STOPPABLE = text("state = 'queued' AND stoppable")
 
 
@@ -255,6 +256,7 @@ class Message(SQLModel, table=True):
         Index("ix_message_bad", "campaign_id", "seq", sqlite_where=_BAD, postgresql_where=_BAD),
         # what somebody was sent: a message enters it when it has left, so that submitting costs nothing more
         Index("ix_message_left", "phone", "sent_at", sqlite_where=_LEFT, postgresql_where=_LEFT),
+        Index("ix_message_unconfirmed", "phone", sqlite_where=_UNCONFIRMED, postgresql_where=_UNCONFIRMED),
         Index("ix_message_stoppable", "phone", sqlite_where=_STOPPABLE, postgresql_where=_STOPPABLE),
         Index(
             "uq_message_wa_id",

@@ -138,6 +138,17 @@ async def lanes_of(connection: AsyncConnection, row: AnyRow, switch_delay: float
     theirs, other = campaign_sender.alias(), campaign.alias()
     rested = and_(other.c.in_flight == 0, other.c.last_answer_at <= now - switch_delay)
     may_switch = or_(other.c.senders == 1, other.c.last_answer_at.is_(None), rested) if switch_delay > 0 else true()
+    queued = message.alias("waiting")
+    something = (
+        select(queued.c.id)
+        .where(
+            queued.c.campaign_id == other.c.id,
+            literal_column("waiting.state = 'queued'"),
+            queued.c.not_before <= now,
+            or_(queued.c.sender_id.is_(None), queued.c.sender_id == sender.c.id),
+        )
+        .correlate(other, sender)
+    )
     yields = exists(
         select(theirs.c.sender_id)
         .select_from(theirs.join(other, other.c.id == theirs.c.campaign_id))
@@ -151,6 +162,7 @@ async def lanes_of(connection: AsyncConnection, row: AnyRow, switch_delay: float
             other.c.closes_at > now,
             or_(other.c.next_at.is_(None), other.c.next_at <= now),
             may_switch,
+            exists(something),
         )
     )
     rows = await connection.execute(
@@ -174,6 +186,7 @@ async def lanes_of(connection: AsyncConnection, row: AnyRow, switch_delay: float
             lane.c.day_ends_at,
             lane.c.sent_today,
             session.c.state,
+            session.c.moving_to,
             server.c.up,
         )
         .select_from(

@@ -54,6 +54,16 @@ async def with_correspondents(tx: AsyncConnection, senders: Sequence[int]) -> se
     return set((await tx.execute(_WITH_CORRESPONDENTS, {"senders": senders})).scalars())
 
 
+async def correspondents_of(
+    connection: AsyncConnection, senders: Sequence[int], phones: Sequence[str]
+) -> list[tuple[int, str]]:
+    """Who of `phones` has written to which of `senders`."""
+    found = select(correspondent.c.sender_id, correspondent.c.phone).where(
+        correspondent.c.sender_id.in_(senders), correspondent.c.phone.in_(phones)
+    )
+    return [(row.sender_id, row.phone) for row in await connection.execute(found)]
+
+
 async def find_reply(
     tx: AsyncConnection, campaign_id: str, sender_id: int, now: float, gone: Collection[str], *, of_share: bool
 ) -> Head | None:

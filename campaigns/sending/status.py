@@ -1,8 +1,9 @@
 """Reading campaigns for people: how far, what they wait for, when they will be done."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,8 +18,20 @@ from campaigns.sending.lanes import read_delays
 from campaigns.sending.models import CampaignState, MessageState, Priority, Rotation
 from campaigns.sending.notes import note_of
 from campaigns.sending.pacing import Delays, is_gated, ready_at
+from campaigns.sending.replies import correspondents_of
+from campaigns.sending.rotation import turn_of
 from campaigns.sending.timing import hours_of, hours_out
-from campaigns.sending.waiting import CampaignView, LaneView, Wait, earliest_start, of_campaign, of_lane, of_message
+from campaigns.sending.waiting import (
+    CampaignView,
+    LaneView,
+    Reason,
+    Wait,
+    earliest_start,
+    is_able,
+    of_campaign,
+    of_lane,
+    of_message,
+)
 from gateway.auth.access import Scope
 from gateway.db import AnyRow, Database, read_now
 from gateway.errors import NotFound
@@ -150,10 +163,11 @@ class StatusReader:
             found = await message_queries.list_messages(connection, row.id, states, offset, limit, digits)
             total = await message_queries.count_messages(connection, row.id, states, digits) if digits else 0
             scene = await self._look(connection, row)
-            turns = await _turns(connection, scene, found)
+            turns = await _turns(connection, scene, found, gaps=digits is not None)
+            writers = await _writers(connection, scene, found)
         if digits is None:
             total = sum(row._mapping[f"n_{state}"] for state in (states or queries.COUNTERS))
-        return [_message_out(scene, one, turns.get(one.id)) for one in found], total
+        return [_message_out(scene, one, turns.get(one.id), writers) for one in found], total
 
     async def message(self, row: AnyRow, message_id: str) -> dict[str, Any]:
         """One message of a campaign; raises `NotFound`."""
@@ -163,7 +177,8 @@ class StatusReader:
                 raise NotFound("there is no such message in this campaign")
             scene = await self._look(connection, row)
             turns = await _turns(connection, scene, [found])
-        return _message_out(scene, found, turns.get(found.id))
+            writers = await _writers(connection, scene, [found])
+        return _message_out(scene, found, turns.get(found.id), writers)
 
     async def finish_at(self, connection: AsyncConnection, row: AnyRow, delays: Delays, now: float) -> float | None:
         """When a campaign would be done under these general delays, as seen from `now`; None as in its status."""
@@ -184,10 +199,11 @@ class StatusReader:
         opens_at = row.opens_at if row.closes_at > now else window(hours, now).opens_at
         limit = None if row.client_id is None else await limit_of_client(connection, row.client_id)
         pending = row.n_queued + row.n_sending
-        view = CampaignView(row.state, pending, gate, row.starts_at, opens_at, row.next_at, used_up_until(limit, now))
+        used_up = used_up_until(limit, now)
+        view = CampaignView(row.state, pending, gate, row.starts_at, opens_at, row.next_at, used_up, row.reason)
         views = [self._view(lane, delays) for lane in lanes]
         waits = of_campaign(view, views, now)
-        return _Scene(row, hours, lanes, views, waits, delays, now, limit)
+        return _Scene(row, view, hours, lanes, views, waits, delays, now, limit)
 
     def _view(self, lane: AnyRow, delays: Delays) -> LaneView:
         delay = delays.message if lane.message_delay is None else lane.message_delay
@@ -204,6 +220,7 @@ class StatusReader:
             locked_until=lane.locked_until,
             busy=lane.message_id is not None and lane.uncertain_at is None,
             yields=lane.yields,
+            moving=lane.moving_to is not None,
         )
 
 
@@ -212,6 +229,7 @@ class _Scene:
     """A campaign and its senders at one moment."""
 
     campaign: AnyRow
+    view: CampaignView
     hours: Hours
     lanes: Sequence[AnyRow]
     views: list[LaneView]
@@ -229,8 +247,10 @@ class _Turn:
     at: float
 
 
-async def _turns(connection: AsyncConnection, scene: _Scene, found: Sequence[AnyRow]) -> dict[str, _Turn]:
-    """The places of those of `found` (in their order) that are queued."""
+async def _turns(
+    connection: AsyncConnection, scene: _Scene, found: Sequence[AnyRow], *, gaps: bool = False
+) -> dict[str, _Turn]:
+    """The places of those of `found` (in their order) that are queued; with `gaps` others may lie between them."""
     queued = [row for row in found if row.state == MessageState.QUEUED]
     if not queued:
         return {}
@@ -242,10 +262,15 @@ async def _turns(connection: AsyncConnection, scene: _Scene, found: Sequence[Any
     begins = max(scene.now, min(view.ready_at for view in scene.views))
     delay = min(view.delay for view in scene.views)
     turns: dict[str, _Turn] = {}
-    for row in queued:
+    for earlier, row in zip([None, *queued], queued, strict=False):
+        if earlier is not None:
+            before += earlier.not_before <= scene.now
+            if gaps and before < PLACES_COUNTED:
+                before += await message_queries.queued_before(
+                    connection, scene.campaign.id, row.seq, scene.now, PLACES_COUNTED, after=earlier.seq
+                )
         at = begins + soonest(before, len(scene.views), delay, scene.delays.switch)
         turns[row.id] = _Turn(before == 0, at)
-        before += row.not_before <= scene.now
     return turns
 
 
@@ -258,28 +283,62 @@ def _wait_out(wait: Wait) -> dict[str, Any]:
     }
 
 
-def _only_sender(scene: _Scene, turn: _Turn) -> str | None:
-    """The sender whose turn it is and who is not stepped over, for the next message of a campaign without failover."""
-    row = scene.campaign
-    in_turn = is_gated(row.senders, scene.delays.switch) and row.rotation == Rotation.EVEN and not row.failover
-    return scene.views[row.turn].number if in_turn and turn.is_next else None
+async def _writers(connection: AsyncConnection, scene: _Scene, found: Sequence[AnyRow]) -> dict[str, list[str]]:
+    """Who of `found` may be answered by senders that WhatsApp has locked, as they have written to them: by number."""
+    locked = {lane.sender_id: lane.number for lane in scene.lanes if lane.locked_until > scene.now}
+    writers: dict[str, list[str]] = defaultdict(list)
+    if locked:
+        phones = [row.phone for row in found if row.state == MessageState.QUEUED]
+        for sender_id, phone in await correspondents_of(connection, sorted(locked), phones):
+            writers[phone].append(locked[sender_id])
+    return writers
 
 
-def _message_out(scene: _Scene, row: AnyRow, turn: _Turn | None) -> dict[str, Any]:
+def _sender_of(scene: _Scene, row: AnyRow, turn: _Turn) -> str | None:
+    """The sender through which a message leaves; None where that is not decided."""
+    campaign = scene.campaign
+    if campaign.senders == 1:
+        return str(row.sender_number) if row.sender_number else None
+    if campaign.rotation != Rotation.EVEN:
+        return None  # whoever is free, also where it was another's before
+    if not is_gated(campaign.senders, scene.delays.switch):
+        return str(row.sender_number) if row.sender_number else None  # its share
+    if not turn.is_next:
+        return None
+    able = [is_able(view, scene.now) for view in scene.views]
+    position = turn_of(campaign.turn, able, failover=campaign.failover)
+    return None if position is None else scene.views[position].number
+
+
+def _wait_of(scene: _Scene, row: AnyRow, turn: _Turn, waits: list[Wait], number: str | None) -> Wait | None:
+    return of_message(
+        waits,
+        scene.campaign.senders,
+        not_before=row.not_before,
+        now=scene.now,
+        is_next=turn.is_next,
+        number=number,
+        turn_at=turn.at,
+        tried=row.attempts > 0 or scene.campaign.next_at is None,
+        busy=[view.number for view in scene.views if view.busy],
+        one_by_one=is_gated(scene.campaign.senders, scene.delays.switch) and scene.campaign.in_flight > 0,
+    )
+
+
+def _wait_of_answer(scene: _Scene, row: AnyRow, turn: _Turn, number: str) -> Wait | None:
+    """What a message waits for through a locked sender, to which its recipient has written."""
+    views = [replace(view, locked_until=0.0) if view.number == number else view for view in scene.views]
+    return _wait_of(scene, row, turn, of_campaign(scene.view, views, scene.now), number)
+
+
+def _message_out(
+    scene: _Scene, row: AnyRow, turn: _Turn | None, writers: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
     waiting = None
     if turn is not None:
-        waiting = of_message(
-            scene.waits,
-            scene.campaign.senders,
-            not_before=row.not_before,
-            now=scene.now,
-            is_next=turn.is_next,
-            number=_only_sender(scene, turn) or row.sender_number,
-            turn_at=turn.at,
-            tried=row.attempts > 0 or scene.campaign.next_at is None,
-            busy=[view.number for view in scene.views if view.busy],
-            one_by_one=is_gated(scene.campaign.senders, scene.delays.switch) and scene.campaign.in_flight > 0,
-        )
+        waiting = _wait_of(scene, row, turn, scene.waits, _sender_of(scene, row, turn))
+        if waiting is not None and waiting.reason is Reason.NUMBER_LOCK and writers.get(row.phone):
+            waiting = _wait_of_answer(scene, row, turn, writers[row.phone][0])
     elif row.state == MessageState.SENDING and row.uncertain_at is not None:
         waiting = next((of_lane(view, scene.now) for view in scene.views if view.number == row.sender_number), None)
     times = [row.created_at, row.started_at, row.sent_at, row.delivered_at, row.read_at, row.finished_at]

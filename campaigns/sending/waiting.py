@@ -47,13 +47,18 @@ SENTENCES = {
 }
 
 
+MOVING = "the sender's session is being moved to another WAHA server"
+BEGINNING = "its time has come: it begins at this moment"
+
+
 @dataclass(frozen=True, slots=True)
 class LaneView:
     """One sender of a campaign as the tables show it; times in epoch seconds.
 
     `uncertain_until` is when it is known at the latest what became of its uncertain message; None if it has none. Until
-    `locked_until` WhatsApp lets it write to nobody new. `busy` tells that a message is just being sent through it, and
-    `yields` that a campaign of higher priority has something for it.
+    `locked_until` WhatsApp lets it write to nobody new. `busy` tells that a message is just being sent through it,
+    `yields` that a campaign of higher priority has something for it, and `moving` that its session is about to go over
+    to another server.
     """
 
     number: str
@@ -67,20 +72,22 @@ class LaneView:
     locked_until: float = 0.0
     busy: bool = False
     yields: bool = False
+    moving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A reason, and the time until which it holds at least (None: not known)."""
+    """A reason, and the time until which it holds at least (None: not known). `says` is what is particular about it."""
 
     reason: Reason
     until: float | None = None
     number: str | None = None
+    says: str = ""
 
     @property
     def sentence(self) -> str:
         """The reason for a person."""
-        return SENTENCES[self.reason]
+        return self.says or SENTENCES[self.reason]
 
 
 _STUCK = frozenset(
@@ -105,7 +112,8 @@ class CampaignView:
 
     `gate_at` is when its switch delay is over, `starts_at` when it begins (None: neither counts), `opens_at` when its
     window opens, or has opened. Nothing leaves before `next_at` where messages have times of their own (None: they have
-    none), nor before `limited_until` where its client has sent as many today as it may.
+    none), nor before `limited_until` where its client has sent as many today as it may. `held` is why one whose time
+    has come could not begin yet.
     """
 
     state: str
@@ -115,15 +123,16 @@ class CampaignView:
     opens_at: float = 0.0
     next_at: float | None = None
     limited_until: float | None = None
+    held: str = ""
 
 
 def of_lane(lane: LaneView, now: float) -> Wait | None:
     """What a sender waits for; None if nothing keeps it."""
-    if lane.state != SessionState.CONNECTED or not lane.server_up:
-        connected = lane.state == SessionState.CONNECTED
-        return Wait(Reason.SERVER_DOWN if connected else Reason.SESSION_NOT_CONNECTED, number=lane.number)
-    if lane.uncertain_until is not None:
-        return Wait(Reason.UNCONFIRMED, lane.uncertain_until, lane.number)
+    away = _away(lane)
+    if away is not None:
+        return away
+    if lane.uncertain_until is not None:  # a WAHA that cannot answer is asked for longer
+        return Wait(Reason.UNCONFIRMED, lane.uncertain_until if lane.uncertain_until > now else None, lane.number)
     if lane.locked_until > now:
         return Wait(Reason.NUMBER_LOCK, lane.locked_until, lane.number)
     if lane.resting_code and lane.resting_until > now:
@@ -134,15 +143,30 @@ def of_lane(lane: LaneView, now: float) -> Wait | None:
     return None if rests_until is None else Wait(Reason.MESSAGE_DELAY, rests_until, lane.number)
 
 
+def _away(lane: LaneView) -> Wait | None:
+    """Why a sender cannot be asked to send anything; None if it can."""
+    if lane.state != SessionState.CONNECTED:
+        return Wait(Reason.SESSION_NOT_CONNECTED, number=lane.number)
+    if not lane.server_up:
+        return Wait(Reason.SERVER_DOWN, number=lane.number)
+    return Wait(Reason.SESSION_NOT_CONNECTED, number=lane.number, says=MOVING) if lane.moving else None
+
+
+def is_able(lane: LaneView, now: float) -> bool:
+    """Whether a sender takes part: its delay, and another campaign, only make it wait."""
+    wait = of_lane(lane, now)
+    return wait is None or wait.reason not in _STUCK
+
+
 def earliest_start(lanes: list[LaneView], now: float) -> tuple[float, list[LaneView]] | None:
     """When the next message may leave, and the lanes that go on then; None while that depends on a person.
 
     Senders that only rest between two messages go first; without any, the first whose hindrance ends by itself.
     """
-    waits = [(lane, of_lane(lane, now)) for lane in lanes]
-    free = [lane for lane, wait in waits if wait is None or wait.reason not in _STUCK]
+    free = [lane for lane in lanes if is_able(lane, now)]
     if free:
         return max(now, min(lane.ready_at for lane in free)), free
+    waits = [(lane, of_lane(lane, now)) for lane in lanes]
     later = [(wait.until, lane) for lane, wait in waits if wait is not None and wait.until is not None]
     if not later:
         return None
@@ -152,7 +176,7 @@ def earliest_start(lanes: list[LaneView], now: float) -> tuple[float, list[LaneV
 def of_campaign(campaign: CampaignView, lanes: list[LaneView], now: float) -> list[Wait]:
     """What a campaign waits for."""
     if campaign.state == CampaignState.SCHEDULED:  # also a schedule, whose recipients are read when it starts
-        return [Wait(Reason.SCHEDULED, campaign.starts_at)]
+        return [_until_it_starts(campaign, lanes, now)]
     if not campaign.pending:
         return []
     if campaign.state == CampaignState.PAUSED:
@@ -168,6 +192,16 @@ def of_campaign(campaign: CampaignView, lanes: list[LaneView], now: float) -> li
     if campaign.next_at is not None and campaign.next_at > now:
         waits.insert(0, Wait(Reason.LOCAL_TIME, campaign.next_at))
     return waits
+
+
+def _until_it_starts(campaign: CampaignView, lanes: list[LaneView], now: float) -> Wait:
+    if campaign.starts_at is None or campaign.starts_at > now:
+        return Wait(Reason.SCHEDULED, campaign.starts_at)
+    if not campaign.held:
+        return Wait(Reason.SCHEDULED, says=BEGINNING)
+    waits = [wait for lane in lanes if (wait := of_lane(lane, now)) is not None]
+    downs = bool(waits) and all(wait.reason is Reason.SERVER_DOWN for wait in waits)
+    return Wait(Reason.SERVER_DOWN if downs else Reason.SESSION_NOT_CONNECTED, says=campaign.held)
 
 
 def of_message(

@@ -256,7 +256,8 @@ async def test_a_person_decides_what_becomes_of_an_unconfirmed_message(
         return (status["status"], status["sent"], status["unconfirmed"]) == ("completed", 1, 0)
 
     await until(is_over)
-    assert (await world.get(f"{path}/messages/{row['id']}"))["status"] == "sent"
+    status = (await world.get(f"{path}/messages/{row['id']}"))["status"]
+    assert status in ("sent", "delivered", "read"), "its receipts may have come already"
     assert [sent["chat_id"] for sent in await world.waha.ledger()] == [f"{BERT[1:]}@c.us"] * times
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from campaigns.schedules.models import ScheduleStatus
 from campaigns.sending.models import CampaignState
 from campaigns.sending.outcomes import Result
+from campaigns.sending.status import StatusReader
 from campaigns.sending.tables import campaign_sender, server
 from tests.campaigns.schedules.conftest import SLICE, Diary, OpenDiary, Step
 from tests.harness.world import sender_number
@@ -43,6 +44,9 @@ async def test_without_a_connected_sender_it_waits_and_begins_as_soon_as_there_i
     assert (row.state, await diary.stored()) == (CampaignState.SCHEDULED, 0)
     assert "no sender" in row.reason
     assert (await diary.row(schedule_id)).status == ScheduleStatus.PENDING
+    status = await StatusReader(diary.db, diary.books.forecaster, lambda _engine: 0.0).of(row)
+    [wait] = status["waiting"]
+    assert (wait["reason"], wait["message"], wait["until"]) == ("session_not_connected", row.reason, None)
     await diary.connect(up=True)
     await diary.books.rest(5.0)
     await diary.begin()

@@ -394,6 +394,20 @@ async def test_what_left_before_the_days_does_not_count(open_books: OpenBooks) -
     assert len((await books.turn()).claims) == 1
 
 
+async def test_what_somebody_may_have_got_counts_until_it_is_known(open_books: OpenBooks) -> None:
+    books = await open_books()
+    await books.submit([PERSON], frequency_cap={"messages": 1, "days": 1})
+    await books.settle(await books.claim_one(), Result.UNCERTAIN, wait_seconds=1.0)
+    await books.rest(200.0)
+    await books.settle(await books.claim_one(), Result.UNCONFIRMED, code="unconfirmed")
+    second = await books.submit([PERSON], frequency_cap={"messages": 1, "days": 1})
+    assert (await books.turn()).claims == []
+    assert [row.error_code for row in await books.messages(second)] == ["frequency_cap"]
+    await books.rest(86_400.0)
+    await books.submit([PERSON], frequency_cap={"messages": 1, "days": 1})
+    assert len((await books.turn()).claims) == 1
+
+
 async def test_confirmations_replies_and_other_accounts_do_not_count(open_books: OpenBooks) -> None:
     books = await open_books(1)
     async with books.db.write() as tx:

@@ -6,6 +6,8 @@ import pytest
 
 from campaigns.sending.models import IDLE
 from campaigns.sending.waiting import (
+    BEGINNING,
+    MOVING,
     SENTENCES,
     CampaignView,
     LaneView,
@@ -43,6 +45,9 @@ LOCKED = replace(FREE, number="447700900005", resting_until=4600.0, resting_code
         (replace(FREE, state=None), Wait(Reason.SESSION_NOT_CONNECTED, None, FREE.number)),
         (replace(FREE, server_up=False), Wait(Reason.SERVER_DOWN, None, FREE.number)),
         (UNCERTAIN, Wait(Reason.UNCONFIRMED, 1060.0, UNCERTAIN.number)),
+        (replace(UNCERTAIN, uncertain_until=NOW - 60.0), Wait(Reason.UNCONFIRMED, None, UNCERTAIN.number)),
+        (replace(RESTING, moving=True), Wait(Reason.SESSION_NOT_CONNECTED, None, RESTING.number, MOVING)),
+        (replace(FALLEN, moving=True), Wait(Reason.SESSION_NOT_CONNECTED, None, FALLEN.number)),
         (LOCKED, Wait(Reason.NUMBER_LOCK, 4600.0, LOCKED.number)),
         (replace(LOCKED, resting_until=999.0), None),
         (CAPPED, Wait(Reason.HOURLY_CAP, 1900.0, CAPPED.number)),
@@ -83,6 +88,17 @@ def test_a_paused_campaign_waits_for_a_person_whatever_its_senders_do() -> None:
 def test_a_scheduled_campaign_waits_for_its_start() -> None:
     campaign = CampaignView("scheduled", 3, starts_at=NOW + 99, opens_at=NOW + 500)
     assert of_campaign(campaign, [FREE, FALLEN], NOW) == [Wait(Reason.SCHEDULED, NOW + 99)]
+
+
+def test_one_whose_time_has_come_says_what_it_waits_for_then() -> None:
+    due = CampaignView("scheduled", 0, starts_at=NOW - 5)
+    assert of_campaign(due, [FREE], NOW) == [Wait(Reason.SCHEDULED, says=BEGINNING)]
+    held = replace(due, held="no sender is connected")
+    assert of_campaign(held, [], NOW) == [Wait(Reason.SESSION_NOT_CONNECTED, says=held.held)]
+    assert of_campaign(held, [FALLEN], NOW) == [Wait(Reason.SESSION_NOT_CONNECTED, says=held.held)]
+    down = replace(FREE, server_up=False)
+    assert of_campaign(held, [down], NOW) == [Wait(Reason.SERVER_DOWN, says=held.held)]
+    assert of_campaign(held, [down, FALLEN], NOW) == [Wait(Reason.SESSION_NOT_CONNECTED, says=held.held)]
 
 
 def test_outside_of_its_hours_a_campaign_waits_for_its_next_window() -> None:
