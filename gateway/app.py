@@ -1,5 +1,6 @@
 """The composition root: builds every part in order, and closes them in reverse. Nobody imports it but the command."""
 
+import asyncio
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 
@@ -77,6 +78,9 @@ from sessions.service import SessionService
 log = structlog.get_logger()
 
 PACKAGE = "waha-gateway"
+STOP_SECONDS = 9.5
+"""How long it takes to stop at most, so that the process is out within 10 s."""
+LEAST_STOP_SECONDS = 0.25
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -166,7 +170,20 @@ class Gateway:
         self.chores.start()
 
     async def stop(self) -> None:
-        """Stop sending, settle what was claimed, and close everything."""
+        """Stop sending, settle what was claimed, and close everything, in all within `STOP_SECONDS` of the first halt.
+
+        Where the database stands still by then, what else waits for it is left: nothing of that is lost for good.
+        """
+        self.dispatcher.halt()
+        left = max(STOP_SECONDS - self.dispatcher.halted_seconds, LEAST_STOP_SECONDS)
+        try:
+            async with asyncio.timeout(left):
+                await self._stop_parts()
+        except TimeoutError:
+            log.error("stopped_in_a_hurry", seconds=round(self.dispatcher.halted_seconds, 1))
+        await self.db.close()
+
+    async def _stop_parts(self) -> None:
         await self.health.stop()
         await self.imports.stop()
         await self.dispatcher.stop()
@@ -189,7 +206,6 @@ class Gateway:
         await self.fleet.close()
         self.identity.passwords.close()
         await self.meter.close()
-        await self.db.close()
 
 
 def build_gateway(

@@ -51,7 +51,7 @@ UNSTORABLE = "what became of it could not be stored"
 EARLY_SECONDS = 1e-6
 """Seconds since 1970 as doubles are no finer."""
 DRAIN_SECONDS = 8.0
-SETTLE_SECONDS = 1.5
+SETTLE_SECONDS = 1.0
 
 
 class Dispatcher:
@@ -85,6 +85,7 @@ class Dispatcher:
         self._one_by_one = False  # while the database refuses one of them, and nobody knows which
         self._wake = asyncio.Event()
         self._stopping = False
+        self._halted_at: float | None = None
         self._lanes_wait = True
         self._delays: Delays | None = None
         self._gather_seconds = GATHER_SECONDS
@@ -111,6 +112,7 @@ class Dispatcher:
     def halt(self) -> None:
         """Start nothing more, from this moment on."""
         self._stopping = True
+        self._halted_at = self._clock.monotonic() if self._halted_at is None else self._halted_at
         self._take_back(lambda _claim: True)
 
     async def stop(self, grace_seconds: float = DRAIN_SECONDS) -> None:
@@ -139,6 +141,11 @@ class Dispatcher:
     def running(self) -> bool:
         """Whether the loop is alive."""
         return self._loop is not None and not self._loop.done()
+
+    @property
+    def halted_seconds(self) -> float:
+        """How long ago it was told to start nothing more; 0 if it was not."""
+        return 0.0 if self._halted_at is None else self._clock.monotonic() - self._halted_at
 
     @property
     def in_flight(self) -> int:
@@ -234,6 +241,8 @@ class Dispatcher:
         if outcome.reason == UNSTORABLE:
             log.error("outcome_let_go", message_id=claim.message_id)
             return []
+        if outcome.result is Result.SENT:  # that it left is sure, whatever is wrong with what else was told
+            return [(claim, Outcome(Result.SENT, reason=UNSTORABLE, answered=True, answered_at=outcome.answered_at))]
         return [(claim, self._unknown(UNSTORABLE))]
 
     def _note_delays(self, delays: Delays) -> None:

@@ -27,6 +27,8 @@ from gateway.waha.errors import (
 FIRST_LOOK_SECONDS = 1.0
 BLIND_SECONDS = 60.0
 """How long looking a message up may be in vain."""
+LONGER_BLIND_SECONDS = 600.0
+"""The same where WAHA, or what stands before it, may just be set up wrongly, which somebody may mend."""
 _BACKOFF_SECONDS = (5.0, 30.0, 120.0, 600.0)
 _LONGER = 0.5
 """By how much of itself a backoff may be lengthened, so that what failed together does not come back together."""
@@ -59,8 +61,6 @@ _RULES: tuple[tuple[type[WahaError], _Rule], ...] = (
 
 _NOBODY_TO_ASK = (
     WahaUnreachable,
-    WahaUnauthorized,
-    WahaNotFound,
     SessionNotFound,
     SessionNotWorking,
     SessionBusy,
@@ -68,6 +68,7 @@ _NOBODY_TO_ASK = (
     RateLimited,
 )
 """What ends a look-up and says nothing about look-ups: it passes, or the session is told as one that cannot send."""
+_SET_UP_WRONGLY = (WahaUnauthorized, WahaNotFound)
 
 
 def decide(error: WahaError, attempts: int, max_attempts: int, answered_at: float, *, chance: float = 0.0) -> Outcome:
@@ -114,10 +115,12 @@ def decide_look(error: WahaError, age_seconds: float, hold: float, vain_seconds:
     """What becomes of an uncertain message of this age whose look-up ended in `error`, as all have for `vain_seconds`.
 
     While nobody can be asked it stays uncertain. But a WAHA that is there, and cannot answer this, must not hold its
-    lane for good: once the hold is over and a minute of looking was in vain, a person decides.
+    lane for good: once the hold is over and a minute of looking was in vain, a person decides; after ten minutes where
+    all that it says is that we may not ask, or ask at the wrong place.
     """
     reason = str(error)
-    if isinstance(error, _NOBODY_TO_ASK) or age_seconds < hold or vain_seconds < BLIND_SECONDS:
+    patience = LONGER_BLIND_SECONDS if isinstance(error, _SET_UP_WRONGLY) else BLIND_SECONDS
+    if isinstance(error, _NOBODY_TO_ASK) or age_seconds < hold or vain_seconds < patience:
         return Outcome(Result.ASK_AGAIN, "uncertain", reason, max(next_look(age_seconds, hold), FIRST_LOOK_SECONDS))
     return Outcome(Result.UNCONFIRMED, "unconfirmed", f"it could not be looked up: {reason}; it is not sent again")
 

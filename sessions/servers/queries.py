@@ -101,6 +101,15 @@ async def sessions_of(connection: AsyncConnection, server_id: str) -> Sequence[A
     return (await connection.execute(select(*columns).select_from(joined).where(there).order_by(sender.c.number))).all()
 
 
+async def forget_stores(tx: AsyncConnection, server_id: str, now: float) -> None:
+    """The server has another address: what its sessions have sent may be missing in the stores that are there.
+
+    So they count as paired anew.
+    """
+    there = (session.c.server_id == server_id, session.c.paired_at.is_not(None))
+    await tx.execute(update(session).where(*there).values(paired_at=now))
+
+
 async def names_of_ours(connection: AsyncConnection, names: Sequence[str]) -> set[str]:
     """Which of these names are sessions of ours, on whatever server."""
     return set((await connection.execute(select(session.c.name).where(session.c.name.in_(names)))).scalars())

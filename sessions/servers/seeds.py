@@ -39,6 +39,8 @@ async def take_over(tx: AsyncConnection, vault: Vault, configured: Sequence[Waha
             moved = known[entry.name].url != url
             fresh = {"up": True, "failures": 0, "ask_at": 0.0, "last_error": ""}
             await queries.change(tx, known[entry.name].id, **values, **fresh, **({"started_at": None} if moved else {}))
+            if moved:
+                await queries.forget_stores(tx, known[entry.name].id, now)
         else:
             await queries.add(tx, {"id": make_id(now), "name": entry.name, "created_at": now, **values})
         await queries.keep_seed(tx, entry.name, vault.encrypt(said))

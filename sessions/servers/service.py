@@ -136,6 +136,8 @@ class ServerService:
                     await _refuse_to_lose(tx, row, answer)
             if values:
                 await queries.change(tx, row.id, **values)
+            if new_url is not None:
+                await queries.forget_stores(tx, row.id, await read_now(tx))
         log.info("server_changed", server=name, what=sorted(values))
         return await self._changed(name)
 

@@ -52,6 +52,29 @@ async def test_without_its_grace_a_stop_leaves_what_was_in_flight_in_doubt(make_
 
 
 @pytest.mark.alone
+@pytest.mark.postgres
+async def test_a_stop_ends_in_time_also_while_the_database_stands_still(
+    make_stage: MakeStage, record: Record, postgres_url: str
+) -> None:
+    """Its sends take longer than the stop may, and nothing that it knows can be stored."""
+    stage = await make_stage(lease_seconds=2.0, simulator={"latency_seconds": 20.0}, timeout_seconds=30.0)
+    proxy, url = await stage.postgres_proxy()
+    gateway = await stage.serve(database_url=url)
+    await stage.connect(4)
+    await stage.submit(100)
+    await stage.until_started(4)
+    proxy.freeze()
+    told_at = time.time()
+    gateway.tell(signal.SIGTERM)
+    await gateway.ended()
+    took = time.time() - told_at
+    proxy.reset()
+    proxy.thaw()
+    record(ended=took)
+    assert took <= END_SECONDS
+
+
+@pytest.mark.alone
 async def test_the_second_signal_ends_it_at_once_and_the_next_start_finds_out(
     make_stage: MakeStage, record: Record
 ) -> None:

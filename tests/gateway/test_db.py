@@ -13,7 +13,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -370,6 +370,28 @@ async def test_a_sqlite_disk_that_is_full_is_away(tmp_path: Path) -> None:
     with pytest.raises(DatabaseAway, match="full"):
         await fill()
     await db.close()
+
+
+async def test_a_database_that_takes_no_writes_is_away(db: Database) -> None:
+    """A PostgreSQL that has become a standby, or whose provider has stopped writes; a file that is read-only."""
+    forbid = "PRAGMA query_only = ON" if db.is_sqlite else "SET TRANSACTION READ ONLY"
+
+    async def store() -> None:
+        async with db.write() as tx:
+            await tx.execute(text(forbid))
+            await tx.execute(text("CREATE TABLE more (id integer)"))
+
+    with pytest.raises(DatabaseAway, match=r"readonly|read-only"):
+        await store()
+
+
+async def test_a_postgresql_that_does_not_let_us_in_is_away(postgres_url: str) -> None:
+    url = make_url(postgres_url)
+    for changed, told in ((url.set(database="nosuch"), "does not exist"), (url.set(username="nobody"), "nobody")):
+        elsewhere = Database(changed.render_as_string(hide_password=False))
+        with pytest.raises(DatabaseAway, match=told):
+            await count(elsewhere)
+        await elsewhere.close()
 
 
 async def test_a_wrong_statement_is_not_blamed_on_the_database(db: Database) -> None:

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.sending.outcomes import Result
-from campaigns.sending.retry import BLIND_SECONDS, backoff, decide, decide_look, hold_seconds, next_look
+from campaigns.sending.retry import (
+    BLIND_SECONDS,
+    LONGER_BLIND_SECONDS,
+    backoff,
+    decide,
+    decide_look,
+    hold_seconds,
+    next_look,
+)
 from gateway.waha import errors
 from gateway.waha.errors import RateLimited, WahaError
 
@@ -73,8 +81,6 @@ def test_only_what_surely_was_not_sent_may_go_again_without_a_look(kind: type[Wa
 
 NOBODY_TO_ASK = {
     "WahaUnreachable",
-    "WahaUnauthorized",
-    "WahaNotFound",
     "SessionNotFound",
     "SessionNotWorking",
     "SessionBusy",
@@ -83,9 +89,18 @@ NOBODY_TO_ASK = {
 }
 
 
+SET_UP_WRONGLY = {"WahaUnauthorized", "WahaNotFound"}
+
+
+@pytest.mark.parametrize("name", sorted(SET_UP_WRONGLY))
+def test_a_waha_that_lets_nobody_ask_is_asked_for_ten_minutes(name: str) -> None:
+    for vain, result in ((LONGER_BLIND_SECONDS - 1, R.ASK_AGAIN), (LONGER_BLIND_SECONDS, R.UNCONFIRMED)):
+        assert decide_look(getattr(errors, name)("no"), 2000, hold=160, vain_seconds=vain).result is result
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_a_look_that_is_in_vain_for_a_minute_past_the_hold_is_left_to_a_person(kind: type[WahaError]) -> None:
-    after = R.ASK_AGAIN if kind.__name__ in NOBODY_TO_ASK else R.UNCONFIRMED
+    after = R.ASK_AGAIN if kind.__name__ in NOBODY_TO_ASK | SET_UP_WRONGLY else R.UNCONFIRMED
     for age, vain, result in ((159, 999, R.ASK_AGAIN), (160, BLIND_SECONDS - 1, R.ASK_AGAIN), (160, 60, after)):
         outcome = decide_look(kind("it said no"), age, hold=160, vain_seconds=vain)
         assert outcome.result is result

@@ -65,6 +65,18 @@ async def test_an_outcome_that_is_never_taken_holds_up_its_own_lane_only(
     assert duplicated(world.ledger) == []
 
 
+async def test_what_was_sent_for_sure_stays_sent_whatever_else_cannot_be_stored(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This WAHA cannot be asked: as uncertain it would be left to a person, who may send it twice."""
+    world = await make_world(3, message_delay=2.0, waha={"engine": "WEBJS"})
+    world.hears = False
+    poison = recipient_numbers(9)[4]
+    refused = refuse(monkeypatch, lambda claim, outcome: claim.phone == poison and not outcome.reason, math.inf)
+    await finish(world, await world.submit(9), 9)
+    assert refused
+
+
 async def test_a_campaign_whose_file_is_gone_fails_and_its_lane_goes_on(make_world: MakeWorld) -> None:
     world = await make_world(1, message_delay=2.0)
     without = await world.submit(2)
