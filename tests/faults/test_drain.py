@@ -57,7 +57,7 @@ async def test_a_stop_ends_in_time_also_while_the_database_stands_still(
     make_stage: MakeStage, record: Record, postgres_url: str
 ) -> None:
     """Its sends take longer than the stop may, and nothing that it knows can be stored."""
-    stage = await make_stage(lease_seconds=2.0, simulator={"latency_seconds": 20.0}, timeout_seconds=30.0)
+    stage = await make_stage(servers=3, lease_seconds=2.0, simulator={"latency_seconds": 20.0}, timeout_seconds=30.0)
     proxy, url = await stage.postgres_proxy()
     gateway = await stage.serve(database_url=url)
     await stage.connect(4)

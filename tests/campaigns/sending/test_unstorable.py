@@ -73,8 +73,10 @@ async def test_what_was_sent_for_sure_stays_sent_whatever_else_cannot_be_stored(
     world.hears = False
     poison = recipient_numbers(9)[4]
     refused = refuse(monkeypatch, lambda claim, outcome: claim.phone == poison and not outcome.reason, math.inf)
-    await finish(world, await world.submit(9), 9)
+    campaign_id = await world.submit(9)
+    await finish(world, campaign_id, 9)
     assert refused
+    assert await world.states(campaign_id) == ["sent"] * 9
 
 
 async def test_a_campaign_whose_file_is_gone_fails_and_its_lane_goes_on(make_world: MakeWorld) -> None:
