@@ -78,7 +78,7 @@ from sessions.service import SessionService
 log = structlog.get_logger()
 
 PACKAGE = "waha-gateway"
-STOP_SECONDS = 9.5
+STOP_SECONDS = 9.2
 """How long it takes to stop at most, so that the process is out within 10 s."""
 LEAST_STOP_SECONDS = 0.25
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
