@@ -25,16 +25,22 @@ async def server_of(books: Books) -> str:
         return str((await connection.execute(select(session.c.server_id).distinct())).scalar_one())
 
 
-# --- behind a switch delay: whose turn it is
-
-
-async def test_the_turn_waits_for_a_sender_that_rests(open_books: OpenBooks) -> None:
-    books = await open_books(senders=2, switch_delay=1.0)
+async def at_a_slow_sender(books: Books) -> str:
+    """A campaign whose third and last message is in turn through a sender that rests for ten minutes."""
     await books.delays.set_for(books.senders[0], 600.0)
     campaign_id = await books.submit(3)
     for _ in range(2):
         await books.rest(5.0)
         await send_one(books)
+    return campaign_id
+
+
+# --- behind a switch delay: whose turn it is
+
+
+async def test_the_turn_waits_for_a_sender_that_rests(open_books: OpenBooks) -> None:
+    books = await open_books(senders=2, switch_delay=1.0)
+    campaign_id = await at_a_slow_sender(books)
     await books.rest(200.0)
     assert not await claimed(books, campaign_id)
     assert (await ask(books, campaign_id)).messages[2] == ("message_delay", 395.0)
@@ -45,11 +51,7 @@ async def test_the_turn_waits_for_a_sender_that_rests(open_books: OpenBooks) -> 
 
 async def test_the_turn_is_another_ones_as_soon_as_a_sender_has_fallen(open_books: OpenBooks) -> None:
     books = await open_books(senders=2, switch_delay=1.0)
-    await books.delays.set_for(books.senders[0], 600.0)
-    campaign_id = await books.submit(3)
-    for _ in range(2):
-        await books.rest(5.0)
-        await send_one(books)
+    campaign_id = await at_a_slow_sender(books)
     await books.fall(0)
     await books.rest(5.0)
     assert (await ask(books, campaign_id)).messages[2] is None
