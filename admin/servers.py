@@ -95,7 +95,8 @@ def _server_routes(prefix: str, service: ServerService, access: Access, idempote
         """Change its address, key or capacity. Calls that are under way end as they began.
 
         Another address must have the sessions that live on this server (the same WAHA under another address, or one
-        with its store): 409 otherwise, unless it is forced.
+        with its store): 409 otherwise, unless it is forced. A message of which nobody knows then whether it was sent is
+        not looked for there: it becomes `unconfirmed`, and a person decides.
         """
         if body.url is None and body.api_key is None and body.capacity is None:
             message = "name what to change: url, api_key or capacity"
