@@ -81,7 +81,9 @@ class SessionOut(BaseModel):
     server_up: bool = Field(description="False: the server does not answer, and this is what was known last")
     server_seen_at: datetime | None = Field(description="When that server answered last: the age of all this")
     status_since: datetime | None
-    paired_at: datetime | None
+    paired_at: datetime | None = Field(
+        description="When it was paired (UTC); or, if its server has got another address since then, when it got that"
+    )
     last_active: datetime | None = Field(description="The last time that the session was active (UTC)")
     expires_at: datetime | None = Field(description="14 days after that: when WhatsApp may log it out")
     expires_in_seconds: int | None = Field(description="How long that is from now; 0 when it is over")

@@ -6,19 +6,18 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError, InternalError, SQLAlchemyError
 
 _LOCK_NOT_AVAILABLE = "55P03"
-_READ_ONLY = "25006"
-_AWAY_STATES = (
-    *("08", "53", "57P0", "57014", _LOCK_NOT_AVAILABLE, "25P03", "40001", "40P01"),
-    *(_READ_ONLY, "28", "3D", "58"),
-)
+_GONE = ("08", "53", "57P0", "57014", _LOCK_NOT_AVAILABLE, "25P03", "40001", "40P01")
 """How SQLSTATE begins where PostgreSQL is gone, full, stopping or starting, and where it has given up: a statement that
-took too long, a wait for a lock, a transaction that was idle or in the way of another. Or where it takes no writes (a
-standby, a disk that is nearly full), lets us in no more, does not know the database, or cannot use its files. Each may
-be tried again."""
-_AWAY_ERRORS = (
-    *("SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR"),
-    *("SQLITE_READONLY", "SQLITE_NOMEM", "SQLITE_PROTOCOL"),
-)
+took too long, a wait for a lock, a transaction that was idle or in the way of another."""
+_READ_ONLY = "25006"
+_CLOSED = (_READ_ONLY, "28", "3D", "58")
+"""The same where it takes no writes (a standby, a disk that is nearly full), lets us in no more, does not know the
+database, or cannot use its files."""
+_AWAY_STATES = (*_GONE, *_CLOSED)
+"""Whatever was asked may be asked again."""
+_BUSY_FILE = ("SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR")
+_CLOSED_FILE = ("SQLITE_READONLY", "SQLITE_NOMEM", "SQLITE_PROTOCOL")
+_AWAY_ERRORS = (*_BUSY_FILE, *_CLOSED_FILE)
 
 
 class DatabaseError(Exception):
